@@ -1,0 +1,123 @@
+//! Where calls go: immutable data of a snapshot.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::ClientTls;
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// HTTP/1.1 in plaintext.
+    Http,
+    /// HTTP/1.1 over TLS.
+    Https,
+}
+
+/// One address of an upstream.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    scheme: Scheme,
+    host: Arc<str>,
+    port: u16,
+    /// Put before every path; empty or starts with `/` and does not end with one.
+    prefix: Arc<str>,
+    authority: HeaderValue,
+    display: Arc<str>,
+}
+
+/// An upstream as an operation sees it: its endpoints and how long it may take.
+#[derive(Debug)]
+pub struct Upstream {
+    /// At least one. Tried in rotation; the next one is tried when a connection cannot be made.
+    pub endpoints: Vec<Endpoint>,
+    /// From the first byte sent to the head of the response.
+    pub timeout: Duration,
+    /// TCP (and TLS) set-up of a new connection.
+    pub connect_timeout: Duration,
+    /// Longest silence inside a response body.
+    pub body_idle: Duration,
+    /// Calls in flight per endpoint and worker; a call beyond waits up to `connect_timeout` for a place.
+    pub max_connections: usize,
+    /// Trust for `https` endpoints.
+    pub tls: ClientTls,
+}
+
+/// A host or prefix that cannot stand in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointError(String);
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint. `prefix` is put before every path.
+    ///
+    /// # Errors
+    /// When `host` cannot stand in a `Host` header.
+    pub fn new(scheme: Scheme, host: &str, port: u16, prefix: &str) -> Result<Self, EndpointError> {
+        let default_port = match scheme {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        };
+        let literal = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let authority = if port == default_port { literal.clone() } else { format!("{literal}:{port}") };
+        Ok(Self {
+            scheme,
+            host: host.into(),
+            port,
+            prefix: prefix.trim_end_matches('/').into(),
+            authority: HeaderValue::from_str(&authority)
+                .map_err(|_| EndpointError(format!("`{host}` cannot stand in a Host header")))?,
+            display: format!("{literal}:{port}").into(),
+        })
+    }
+
+    /// How it is spoken to.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Host name or address literal, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// TCP port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Put before every path.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The value of `Host` for calls that do not keep the caller's.
+    pub fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    /// `host:port`, as events name it. Shared, so that naming it costs no allocation.
+    pub fn name(&self) -> &Arc<str> {
+        &self.display
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.display)
+    }
+}
+
+// === impl EndpointError ===
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EndpointError {}

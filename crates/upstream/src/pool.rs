@@ -1,0 +1,268 @@
+//! The live connections of one worker.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Uri;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use rustls::ClientConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::connect::connect;
+use crate::endpoint::{Endpoint, Scheme, Upstream};
+use crate::{OutBody, UpstreamError};
+
+/// How long a connection may lie idle before it is closed. Shorter than the keep-alive time of common servers
+/// (nginx 75 s, Go 3 min, gunicorn 2 s is the exception), so that the gateway closes first and no call races a close.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The live connections of one worker, by endpoint. Outlives snapshots. Cheap to clone (a handle), not `Send`.
+#[derive(Clone, Default)]
+pub struct Pools {
+    by_endpoint: Rc<RefCell<HashMap<PoolKey, Rc<Pool>>>>,
+    rotation: Rc<Cell<usize>>,
+}
+
+/// An upstream's answer. The connection goes back to its pool through [`Lease::release`] once the body has ended.
+pub struct Reply {
+    /// Status, headers and body as they come.
+    pub response: http::Response<Incoming>,
+    /// Which endpoint answered.
+    pub endpoint: Arc<str>,
+    /// The connection in use.
+    pub lease: Lease,
+}
+
+/// A connection in use. Dropped without [`release`](Lease::release), the connection is closed: its state is unknown.
+pub struct Lease {
+    pool: Rc<Pool>,
+    sender: SendRequest<OutBody>,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct PoolKey {
+    name: Arc<str>,
+    scheme: Scheme,
+    /// Two upstreams of one address but other trust do not share connections.
+    tls: usize,
+}
+
+struct Pool {
+    idle: RefCell<Vec<Idle>>,
+    places: Arc<Semaphore>,
+    max: usize,
+    /// Keeps the trust settings alive that the pool's key names by address.
+    _tls: Option<Arc<ClientConfig>>,
+}
+
+struct Idle {
+    sender: SendRequest<OutBody>,
+    since: Instant,
+}
+
+// === impl Pools ===
+
+impl Pools {
+    /// Sends a request and waits for the head of the response.
+    ///
+    /// The request's URI and `Host` are set here, from `target` and the endpoint that takes the call. A request
+    /// that never left because a kept connection had just closed is sent again on a new one; so is one whose method
+    /// is idempotent (RFC 9110, 9.2.2) and whose body was read whole, when the kept connection broke before any
+    /// answer.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    pub async fn send(
+        &self,
+        upstream: &Upstream,
+        deadline: Duration,
+        target: &PathAndQuery,
+        request: http::Request<OutBody>,
+    ) -> Result<Reply, UpstreamError> {
+        let mut endpoint = self.choose(upstream, 0).ok_or(UpstreamError::NoEndpoint)?;
+        let exchange = self.exchange(upstream, &mut endpoint, target, request);
+        match timeout(deadline, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(UpstreamError::Timeout { endpoint: endpoint.name().clone() }),
+        }
+    }
+
+    /// Closes connections that lay idle too long and forgets empty pools. Called by the worker now and then.
+    pub fn sweep(&self, now: Instant) {
+        self.by_endpoint.borrow_mut().retain(|_, pool| {
+            let mut idle = pool.idle.borrow_mut();
+            idle.retain(|entry| !entry.sender.is_closed() && now.duration_since(entry.since) < IDLE);
+            !idle.is_empty() || pool.places.available_permits() < pool.max
+        });
+    }
+
+    /// Idle connections now, over all endpoints.
+    pub fn idle(&self) -> usize {
+        self.by_endpoint.borrow().values().map(|pool| pool.idle.borrow().len()).sum()
+    }
+
+    async fn exchange<'u>(
+        &self,
+        upstream: &'u Upstream,
+        endpoint: &mut &'u Endpoint,
+        target: &PathAndQuery,
+        mut request: http::Request<OutBody>,
+    ) -> Result<Reply, UpstreamError> {
+        let mut fresh_only = false;
+        loop {
+            let (mut lease, reused) = self.lease(upstream, endpoint, fresh_only).await?;
+            address(&mut request, endpoint, target);
+            let spare = (reused && request.method().is_idempotent()).then(|| copy(&request)).flatten();
+            match lease.sender.try_send_request(request).await {
+                Ok(response) => return Ok(Reply { response, endpoint: endpoint.name().clone(), lease }),
+                Err(mut error) => match error.take_message().or(spare) {
+                    Some(again) if reused => {
+                        request = again;
+                        fresh_only = true;
+                    }
+                    _ => {
+                        let source = error.into_error();
+                        return Err(UpstreamError::Broken { endpoint: endpoint.name().clone(), source });
+                    }
+                },
+            }
+        }
+    }
+
+    /// A connection to `endpoint`: an idle one, or a new one, or a new one to the next endpoint that takes it.
+    async fn lease<'u>(
+        &self,
+        upstream: &'u Upstream,
+        endpoint: &mut &'u Endpoint,
+        fresh_only: bool,
+    ) -> Result<(Lease, bool), UpstreamError> {
+        let mut failure = UpstreamError::NoEndpoint;
+        for turn in 0..upstream.endpoints.len() {
+            if turn > 0 {
+                *endpoint = self.choose(upstream, turn).ok_or(UpstreamError::NoEndpoint)?;
+            }
+            let pool = self.pool(upstream, endpoint);
+            let waiting = pool.places.clone().acquire_owned();
+            let Ok(Ok(place)) = timeout(upstream.connect_timeout, waiting).await else {
+                failure = UpstreamError::Busy { endpoint: endpoint.name().clone() };
+                continue;
+            };
+            if !fresh_only {
+                while let Some(mut idle) = pool.take_idle() {
+                    if idle.ready().await.is_ok() {
+                        return Ok((Lease { pool, sender: idle, _place: place }, true));
+                    }
+                }
+            }
+            match timeout(upstream.connect_timeout, connect(endpoint, &upstream.tls)).await {
+                Ok(Ok(sender)) => return Ok((Lease { pool, sender, _place: place }, false)),
+                Ok(Err(source)) => {
+                    failure = UpstreamError::Connect { endpoint: endpoint.name().clone(), source };
+                }
+                Err(_) => failure = UpstreamError::ConnectTimeout { endpoint: endpoint.name().clone() },
+            }
+        }
+        Err(failure)
+    }
+
+    /// The endpoint whose turn it is; `turn` counts the endpoints tried before in this call.
+    fn choose<'u>(&self, upstream: &'u Upstream, turn: usize) -> Option<&'u Endpoint> {
+        let count = upstream.endpoints.len();
+        if count <= 1 {
+            return upstream.endpoints.first();
+        }
+        if turn == 0 {
+            self.rotation.set(self.rotation.get().wrapping_add(1));
+        }
+        upstream.endpoints.get(self.rotation.get().wrapping_add(turn) % count)
+    }
+
+    fn pool(&self, upstream: &Upstream, endpoint: &Endpoint) -> Rc<Pool> {
+        let tls = match endpoint.scheme() {
+            Scheme::Http => None,
+            Scheme::Https => Some(&upstream.tls.config),
+        };
+        let key = PoolKey {
+            name: endpoint.name().clone(),
+            scheme: endpoint.scheme(),
+            tls: tls.map_or(0, |config| Arc::as_ptr(config).addr()),
+        };
+        let new = || Rc::new(Pool::new(upstream.max_connections, tls.cloned()));
+        let mut pools = self.by_endpoint.borrow_mut();
+        let pool = pools.entry(key).or_insert_with(new);
+        if pool.max != upstream.max_connections {
+            // A new snapshot allows another number: calls in flight keep their old place, idle ones are reused.
+            let replacement = new();
+            replacement.idle.borrow_mut().append(&mut pool.idle.borrow_mut());
+            *pool = replacement;
+        }
+        pool.clone()
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// Gives the connection back: the response's body has been read to its end.
+    pub fn release(self) {
+        if self.sender.is_closed() {
+            return;
+        }
+        let mut idle = self.pool.idle.borrow_mut();
+        if idle.len() < self.pool.max {
+            idle.push(Idle { sender: self.sender, since: Instant::now() });
+        }
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    fn new(max: usize, tls: Option<Arc<ClientConfig>>) -> Self {
+        let places = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { idle: RefCell::default(), places, max, _tls: tls }
+    }
+
+    /// The connection used last: the others may then grow old and be closed.
+    fn take_idle(&self) -> Option<SendRequest<OutBody>> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(entry) = idle.pop() {
+            if !entry.sender.is_closed() && entry.since.elapsed() < IDLE {
+                return Some(entry.sender);
+            }
+        }
+        None
+    }
+}
+
+// === helpers ===
+
+/// Writes the endpoint's authority and prefix into the request.
+fn address(request: &mut http::Request<OutBody>, endpoint: &Endpoint, target: &PathAndQuery) {
+    request.headers_mut().insert(HOST, endpoint.authority().clone());
+    let prefixed = match endpoint.prefix() {
+        "" => None,
+        prefix => PathAndQuery::try_from(format!("{prefix}{target}")).ok(),
+    };
+    *request.uri_mut() = Uri::from(prefixed.unwrap_or_else(|| target.clone()));
+}
+
+/// The request once more, if its body was read whole.
+fn copy(request: &http::Request<OutBody>) -> Option<http::Request<OutBody>> {
+    let mut copy = http::Request::new(request.body().again()?);
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use http_body_util::BodyExt;
+use tokio::task::LocalSet;
+
+use super::*;
+use crate::ClientTls;
+
+/// What the scripted server does with one accepted connection.
+enum Act {
+    /// Answer that many requests, then close.
+    Answer(usize),
+    /// Read a request, answer nothing, close.
+    ReadAndClose,
+    /// Read a request and hold it until the test ends.
+    Hold,
+}
+
+/// A server that follows a script, one entry a connection, and reports each request's first line.
+fn server(script: Vec<Act>) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (seen, requests) = sync_channel(64);
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for act in script {
+            let (mut stream, _) = listener.accept().unwrap();
+            match act {
+                Act::Answer(times) => {
+                    for _ in 0..times {
+                        if !read_request(&mut stream, &seen) {
+                            break;
+                        }
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+                    }
+                }
+                Act::ReadAndClose => {
+                    read_request(&mut stream, &seen);
+                }
+                Act::Hold => {
+                    read_request(&mut stream, &seen);
+                    held.push(stream);
+                }
+            }
+        }
+        // Holding ends with the test process.
+        thread::park();
+        drop(held);
+    });
+    (address, requests)
+}
+
+fn read_request(stream: &mut impl Read, seen: &SyncSender<String>) -> bool {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 1024];
+    while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => return false,
+            Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    seen.send(text.lines().next().unwrap().to_owned()).is_ok()
+}
+
+fn upstream(addresses: &[(SocketAddr, &str)]) -> Upstream {
+    Upstream {
+        endpoints: addresses
+            .iter()
+            .map(|(at, prefix)| Endpoint::new(Scheme::Http, &at.ip().to_string(), at.port(), prefix).unwrap())
+            .collect(),
+        timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        body_idle: Duration::from_secs(5),
+        max_connections: 2,
+        tls: ClientTls::web_roots().unwrap(),
+    }
+}
+
+fn request(method: http::Method) -> http::Request<OutBody> {
+    let mut request = http::Request::new(OutBody::Full(bytes::Bytes::from_static(b"{}")));
+    *request.method_mut() = method;
+    request
+}
+
+#[expect(clippy::disallowed_methods, reason = "the scripted server sends two bytes")]
+async fn call(pools: &Pools, upstream: &Upstream, method: http::Method) -> Result<Arc<str>, UpstreamError> {
+    let target = PathAndQuery::from_static("/pizza?size=l");
+    let reply = pools.send(upstream, upstream.timeout, &target, request(method)).await?;
+    let body = reply.response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(&body[..], b"ok");
+    reply.lease.release();
+    Ok(reply.endpoint)
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, test)
+}
+
+/// An address at which nothing listens: bound once, then given up.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn a_released_connection_serves_the_next_call() {
+    run(async {
+        // The script has one connection and keeps it: a second connect would find no answer.
+        let (address, requests) = server(vec![Act::Answer(4)]);
+        let (pools, upstream) = (Pools::default(), upstream(&[(address, "/v2")]));
+        for _ in 0..3 {
+            call(&pools, &upstream, http::Method::POST).await.unwrap();
+        }
+        assert_eq!(pools.idle(), 1);
+        assert!(requests.iter().take(3).all(|line| line == "POST /v2/pizza?size=l HTTP/1.1"));
+    });
+}
+
+#[test]
+fn a_call_that_meets_a_closing_connection_is_sent_again_when_that_is_safe() {
+    run(async {
+        let (address, requests) = server(vec![Act::Answer(1), Act::ReadAndClose, Act::Answer(1)]);
+        let (pools, upstream) = (Pools::default(), upstream(&[(address, "")]));
+        call(&pools, &upstream, http::Method::GET).await.unwrap();
+        // The kept connection is gone, found out before or after sending: a new one is made, and that one breaks
+        // after the request was read. A fresh connection's break is the upstream's answer: no third attempt.
+        assert!(matches!(
+            call(&pools, &upstream, http::Method::GET).await,
+            Err(UpstreamError::Broken { .. })
+        ));
+        call(&pools, &upstream, http::Method::GET).await.unwrap();
+        assert_eq!(requests.iter().take(3).count(), 3);
+    });
+}
+
+#[test]
+fn an_endpoint_that_takes_no_connection_is_passed_over() {
+    run(async {
+        let (address, _requests) = server(vec![Act::Answer(4)]);
+        let (pools, upstream) = (Pools::default(), upstream(&[(nobody(), ""), (address, "")]));
+        for _ in 0..4 {
+            assert_eq!(&*call(&pools, &upstream, http::Method::GET).await.unwrap(), address.to_string());
+        }
+    });
+}
+
+#[test]
+fn an_upstream_nobody_serves_is_a_connect_error_that_names_it() {
+    run(async {
+        let address = nobody();
+        let (pools, upstream) = (Pools::default(), upstream(&[(address, "")]));
+        let error = call(&pools, &upstream, http::Method::GET).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Connect { .. }));
+        assert!(error.to_string().contains(&address.to_string()));
+    });
+}
+
+#[test]
+fn a_silent_upstream_is_a_timeout_and_its_connection_is_not_kept() {
+    run(async {
+        let (address, _requests) = server(vec![Act::Hold]);
+        let (pools, mut upstream) = (Pools::default(), upstream(&[(address, "")]));
+        upstream.timeout = Duration::from_millis(50);
+        let outcome = call(&pools, &upstream, http::Method::GET).await;
+        assert!(matches!(outcome, Err(UpstreamError::Timeout { .. })));
+        assert_eq!(pools.idle(), 0);
+    });
+}
+
+#[test]
+fn calls_beyond_the_allowed_number_wait_then_fail() {
+    run(async {
+        let (address, requests) = server(vec![Act::Hold, Act::Hold]);
+        let (pools, mut upstream) = (Pools::default(), upstream(&[(address, "")]));
+        upstream.connect_timeout = Duration::from_millis(200);
+        let upstream = Rc::new(upstream);
+        for _ in 0..2 {
+            let (pools, upstream) = (pools.clone(), upstream.clone());
+            tokio::task::spawn_local(async move { call(&pools, &upstream, http::Method::GET).await });
+        }
+        // Both places are taken once both requests have been seen.
+        tokio::task::spawn_blocking(move || requests.iter().take(2).count()).await.unwrap();
+        let outcome = call(&pools, &upstream, http::Method::GET).await;
+        assert!(matches!(outcome, Err(UpstreamError::Busy { .. })));
+    });
+}
+
+#[test]
+fn idle_connections_are_closed_by_age() {
+    run(async {
+        let (address, _requests) = server(vec![Act::Answer(2)]);
+        let (pools, upstream) = (Pools::default(), upstream(&[(address, "")]));
+        call(&pools, &upstream, http::Method::GET).await.unwrap();
+        pools.sweep(Instant::now());
+        assert_eq!(pools.idle(), 1);
+        pools.sweep(Instant::now() + IDLE);
+        assert_eq!(pools.idle(), 0);
+    });
+}
