@@ -16,7 +16,7 @@
 //!
 //! let mut buffer = BytesMut::from("GET /a/%2e%2e/menu?size=L HTTP/1.1\r\nHost: pizza.example\r\n\r\n");
 //! let head = h1::HeadReader::new(h1::Limits::default()).read(&mut buffer)?.expect("a whole head");
-//! assert_eq!(head.target.path_raw(), b"/a/%2e%2e/menu");
+//! assert_eq!(head.target.path_raw(), "/a/%2e%2e/menu");
 //! assert_eq!(CanonicalPath::parse(head.target.path_raw()).unwrap().as_str(), "/menu");
 //! # Ok::<(), haechi_wire::Refusal>(())
 //! ```

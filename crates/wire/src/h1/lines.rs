@@ -60,3 +60,21 @@ impl Lines {
         self.scanned == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_looked_at_once_however_they_arrive() {
+        let bytes = [b"x".repeat(1000), b"\r\n".to_vec(), b"y".repeat(1000)].concat();
+        let mut lines = Lines::default();
+        let mut found = 0;
+        for end in 1..=bytes.len() {
+            found +=
+                usize::from(lines.next(&bytes[..end], 4096, RefusalKind::HeadTooLarge).unwrap().is_some());
+            assert!(lines.scanned >= end - 1, "only a carriage return may be looked at again");
+        }
+        assert_eq!((found, lines.position()), (1, 1002));
+    }
+}

@@ -87,7 +87,7 @@ pub(super) fn may_trail(name: &[u8]) -> bool {
         "accept-encoding",
         "cache-control",
         "connection",
-        "content-range",
+        "cookie",
         "expect",
         "forwarded",
         "host",
@@ -102,17 +102,19 @@ pub(super) fn may_trail(name: &[u8]) -> bool {
         "pragma",
         "proxy-connection",
         "range",
+        "set-cookie",
         "te",
         "trailer",
         "upgrade",
         "via",
-        "cookie",
-        "set-cookie",
+        "www-authenticate",
         "x-api-key",
-        "x-real-ip",
         "x-original-url",
+        "x-real-ip",
         "x-rewrite-url",
     ];
+    // Digests are what trailers are for (RFC 9530, 2).
+    const DIGESTS: [&str; 2] = ["content-digest", "content-md5"];
     let named = |forbidden: &str| eq(name, forbidden);
     let starts = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| eq(start, prefix));
     let ends = |suffix: &str| {
@@ -122,7 +124,7 @@ pub(super) fn may_trail(name: &[u8]) -> bool {
         || looks_like(name, "transfer-encoding")
         || FORBIDDEN.into_iter().any(named)
         || ["content-", "proxy-", "x-forwarded-", "x-http-method", "x-haechi-"].into_iter().any(starts)
-            && !named("content-md5")
+            && !DIGESTS.into_iter().any(named)
         || ends("authorization")
         || ends("authentication-info"))
 }
@@ -136,7 +138,8 @@ impl Seen {
         // Most names are dismissed by their length.
         match name.len() {
             4 if eq(name, "host") => {
-                if self.host.replace(span).is_some() {
+                let earlier = self.host.replace(span);
+                if earlier.is_some() {
                     return refuse(RefusalKind::RepeatedHost);
                 }
             }
