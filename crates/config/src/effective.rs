@@ -1,0 +1,66 @@
+//! What holds for one operation: the one place where the file's levels (all, API, operation) are put together.
+
+use std::time::Duration;
+
+use haechi_guard::Mode;
+
+use crate::config::Config;
+use crate::model::{Api, Auth, Operation, PlanChoice};
+
+/// What holds for one operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationSettings {
+    /// Whether it can be called.
+    pub exposed: bool,
+    /// Who may call.
+    pub auth: Auth,
+    /// How much they may do.
+    pub plan: PlanChoice,
+    /// The upstream's timeout.
+    pub timeout: Duration,
+    /// Largest body in bytes.
+    pub body: u64,
+    /// Parameters and body.
+    pub validate_request: Mode,
+    /// The response.
+    pub validate_response: Mode,
+    /// Calls the contract does not name; the same for all operations of an API.
+    pub unknown_paths: Mode,
+    /// Query parameters the contract does not name.
+    pub unknown_parameters: Mode,
+    /// The guard of who is calling.
+    pub identity: Mode,
+    /// The guard of how much.
+    pub limits: Mode,
+}
+
+/// What holds for the operation `id` of `api`.
+pub fn effective(config: &Config, api: &Api, id: &str) -> OperationSettings {
+    combine(config, api, api.operations.get(id))
+}
+
+/// What holds for calls of `api` that belong to no operation.
+pub fn api_defaults(config: &Config, api: &Api) -> OperationSettings {
+    combine(config, api, None)
+}
+
+fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> OperationSettings {
+    let validate = operation.map(|operation| operation.validate).unwrap_or_default();
+    let modes = operation.map(|operation| operation.modes).unwrap_or_default();
+    OperationSettings {
+        exposed: operation.and_then(|operation| operation.expose).unwrap_or(true),
+        auth: operation.and_then(|operation| operation.auth.clone()).unwrap_or_else(|| api.auth.clone()),
+        plan: operation.and_then(|operation| operation.plan.clone()).unwrap_or_else(|| api.plan.clone()),
+        timeout: operation.and_then(|operation| operation.timeout).unwrap_or(api.upstream.timeout),
+        body: operation.and_then(|operation| operation.body).unwrap_or(config.limits.body),
+        validate_request: validate.request.or(api.validate.request).unwrap_or(Mode::Enforce),
+        validate_response: validate.response.or(api.validate.response).unwrap_or(Mode::Off),
+        unknown_paths: api.validate.unknown_paths.unwrap_or(Mode::Enforce),
+        unknown_parameters: validate
+            .unknown_parameters
+            .or(api.validate.unknown_parameters)
+            .unwrap_or(Mode::Enforce),
+        identity: modes.identity.or(api.modes.identity).or(config.modes.identity).unwrap_or(Mode::Enforce),
+        limits: modes.limits.or(api.modes.limits).or(config.modes.limits).unwrap_or(Mode::Enforce),
+    }
+}

@@ -1,0 +1,299 @@
+//! The configuration as typed values. Nothing here is a text that has to be looked at again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use haechi_guard::Mode;
+use ipnet::IpNet;
+
+use crate::secret::SecretRef;
+use crate::value::{HttpUrl, Rate};
+
+/// The whole of `haechi.yaml`. Paths are absolute, or relative to the working directory.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Threads that serve; as many as there are processors if not set.
+    pub workers: Option<usize>,
+    /// Where callers connect; at least one.
+    pub listen: Vec<Listen>,
+    /// Directory of mutable state.
+    pub data: PathBuf,
+    /// How the gateway itself is controlled.
+    pub control: Control,
+    /// Directory of `secret:NAME`.
+    pub secrets_dir: Option<PathBuf>,
+    /// What callers may make the gateway hold.
+    pub limits: Limits,
+    /// Ways to prove who is calling, by name.
+    pub identity: BTreeMap<String, Identity>,
+    /// How much a caller may do, by name.
+    pub plans: BTreeMap<String, Plan>,
+    /// The APIs, in the order of the file.
+    pub apis: Vec<(String, Api)>,
+    /// Where events are kept.
+    pub events: Events,
+    /// Where traces are sent.
+    pub otlp: Option<Otlp>,
+    /// How far guards may go unless said otherwise.
+    pub modes: Modes,
+}
+
+/// A listener.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Certificates; plaintext without.
+    pub tls: Option<Tls>,
+    /// Proxies whose word about the caller counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether HTTP/1 is spoken.
+    pub http1: bool,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+}
+
+/// A listener's TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Certificate and key, as references; at least one pair.
+    pub certificates: Vec<(SecretRef, SecretRef)>,
+    /// Whether TLS 1.2 is spoken beside 1.3.
+    pub tls12: bool,
+}
+
+/// How the gateway itself is controlled.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Unix socket.
+    pub socket: PathBuf,
+    /// Loopback address of `/metrics`.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// What callers may make the gateway hold, and how long they may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a head.
+    pub head: usize,
+    /// Header fields of a request.
+    pub headers: usize,
+    /// Bytes of a target.
+    pub target: usize,
+    /// Bytes of a body.
+    pub body: u64,
+    /// Bytes of all bodies under judgement.
+    pub body_memory: usize,
+    /// Concurrent HTTP/2 streams of a connection.
+    pub streams: u32,
+    /// Open connections.
+    pub connections: usize,
+    /// Open connections of one address.
+    pub connections_per_address: u32,
+    /// How long callers may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long callers may take; see the settings of the same names.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// The TLS handshake.
+    pub tls_handshake: Duration,
+    /// Until the first byte.
+    pub first_byte: Duration,
+    /// A head.
+    pub head: Duration,
+    /// A body.
+    pub body: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// Without reading the response.
+    pub write: Duration,
+    /// When the gateway stops.
+    pub drain: Duration,
+}
+
+/// One way to prove who is calling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Signed tokens.
+    Jwt(Jwt),
+    /// API keys.
+    ApiKey(ApiKey),
+}
+
+/// Signed tokens of one issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must hold one of.
+    pub audience: Vec<String>,
+    /// Where the keys are.
+    pub jwks: JwksSource,
+    /// JOSE names of the accepted algorithms.
+    pub algorithms: Vec<String>,
+    /// How far clocks may differ.
+    pub leeway: Duration,
+}
+
+/// Where a provider's public keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwksSource {
+    /// In a file.
+    File(PathBuf),
+    /// At a URL.
+    Url(HttpUrl),
+    /// Where the issuer's metadata says.
+    Discover(HttpUrl),
+}
+
+/// API keys of one collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The header, in lower case.
+    pub header: String,
+    /// The collection.
+    pub collection: String,
+}
+
+/// How much a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Calls in a time.
+    pub rate: Rate,
+    /// Calls at once after a pause.
+    pub burst: u64,
+    /// Whose calls are counted together.
+    pub per: Per,
+}
+
+/// Whose calls are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// All of one subject.
+    Principal,
+    /// All of one key or token.
+    Credential,
+    /// All of one address.
+    Address,
+}
+
+/// One API.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The contract.
+    pub openapi: PathBuf,
+    /// Host name, `*.domain`, or any.
+    pub host: Option<String>,
+    /// Path the contract's paths are below; its first server's if not set.
+    pub base_path: Option<String>,
+    /// Where calls go.
+    pub upstream: Upstream,
+    /// Who may call.
+    pub auth: Auth,
+    /// How much they may do.
+    pub plan: PlanChoice,
+    /// What is checked.
+    pub validate: Validate,
+    /// How far guards may go.
+    pub modes: Modes,
+    /// What is different for single operations.
+    pub operations: BTreeMap<String, Operation>,
+}
+
+/// Where calls go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// One or more.
+    pub urls: Vec<HttpUrl>,
+    /// Until the head of the response.
+    pub timeout: Duration,
+    /// Setting up a connection.
+    pub connect_timeout: Duration,
+    /// Connections to one address, for each worker.
+    pub max_connections: usize,
+    /// Certificate authorities; the web's if not set.
+    pub ca: Option<SecretRef>,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Everybody.
+    None,
+    /// Who proves to be one of these identities.
+    Any(Vec<String>),
+}
+
+/// Which plan applies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanChoice {
+    /// For identities that are not named, and for callers without one.
+    pub default: Option<String>,
+    /// By identity.
+    pub by_identity: BTreeMap<String, String>,
+}
+
+/// What is checked against the contract; `None` where it is said elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Validate {
+    /// Parameters and body.
+    pub request: Option<Mode>,
+    /// The response.
+    pub response: Option<Mode>,
+    /// Calls the contract does not name.
+    pub unknown_paths: Option<Mode>,
+    /// Query parameters the contract does not name.
+    pub unknown_parameters: Option<Mode>,
+}
+
+/// How far guards may go; `None` where it is said elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// Who is calling.
+    pub identity: Option<Mode>,
+    /// How much.
+    pub limits: Option<Mode>,
+}
+
+/// What is different for one operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operation {
+    /// Who may call.
+    pub auth: Option<Auth>,
+    /// How much they may do.
+    pub plan: Option<PlanChoice>,
+    /// The upstream's timeout.
+    pub timeout: Option<Duration>,
+    /// Largest body.
+    pub body: Option<u64>,
+    /// Whether it can be called.
+    pub expose: Option<bool>,
+    /// What is checked.
+    pub validate: Validate,
+    /// How far guards may go.
+    pub modes: Modes,
+}
+
+/// Where events are kept.
+#[derive(Clone, Debug)]
+pub struct Events {
+    /// Directory.
+    pub dir: PathBuf,
+    /// Bytes of all events.
+    pub max_size: u64,
+    /// How long.
+    pub max_age: Duration,
+}
+
+/// Where traces are sent.
+#[derive(Clone, Debug)]
+pub struct Otlp {
+    /// Base URL of the collector.
+    pub endpoint: HttpUrl,
+    /// Share of traces, 0 to 1.
+    pub sample: f64,
+}

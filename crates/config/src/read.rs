@@ -1,0 +1,487 @@
+//! From the tree to the model, one function a section. Defaults come from the list of settings.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use haechi_guard::Mode;
+
+use crate::diagnostic::{Diagnostic, meant};
+use crate::model::{
+    Api, ApiKey, Auth, Control, Events, Identity, JwksSource, Jwt, Limits, Listen, Modes, Operation, Otlp,
+    Per, Plan, PlanChoice, Settings, Timeouts, Tls, Upstream, Validate,
+};
+use crate::reader::{Fields, Mistakes, Share, Size, list, names, scalar, word};
+use crate::secret::SecretRef;
+use crate::settings;
+use crate::tree::{Node, Value};
+use crate::value::{HttpUrl, Rate};
+
+/// What names in one section may refer to in another.
+struct Known {
+    identities: Vec<String>,
+    plans: Vec<String>,
+}
+
+/// Reads the whole file. Paths are made relative to `base`.
+pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Option<Settings> {
+    let fields = Fields::open(root, &settings::ROOT, mistakes);
+    fields.require("haechi", mistakes);
+    fields.number("haechi", mistakes);
+    let path = |path: PathBuf| base.join(path);
+    let listen = fields.require("listen", mistakes).map(|node| listeners(node, mistakes)).unwrap_or_default();
+    let identity = by_name(fields.get("identity"), mistakes, identity);
+    let plans = by_name(fields.get("plans"), mistakes, plan);
+    let known = Known { identities: declared(fields.get("identity")), plans: declared(fields.get("plans")) };
+    let apis =
+        fields.require("apis", mistakes).map(|node| apis(node, base, &known, mistakes)).unwrap_or_default();
+    let limits = limits(&section(&fields, "limits", &settings::LIMITS, mistakes), mistakes);
+    let control = section(&fields, "control", &settings::CONTROL, mistakes);
+    let secrets = fields.get("secrets").map(|node| Fields::open(node, &settings::SECRETS, mistakes));
+    let events = section(&fields, "events", &settings::EVENTS, mistakes);
+    let telemetry = section(&fields, "telemetry", &settings::TELEMETRY, mistakes);
+    let workers = fields.number("workers", mistakes).and_then(|workers| usize::try_from(workers).ok());
+    let modes = modes(fields.get("modes"), mistakes);
+    let metrics: Option<SocketAddr> = control.scalar("metrics", mistakes);
+    if let (Some(address), Some(node)) = (metrics, control.get("metrics"))
+        && !address.ip().is_loopback()
+    {
+        mistakes.value(node.place, "metrics are served on a loopback address only");
+    }
+    Some(Settings {
+        workers,
+        listen,
+        data: path(fields.scalar("data", mistakes)?),
+        control: Control { socket: path(control.scalar("socket", mistakes)?), metrics },
+        secrets_dir: secrets.and_then(|secrets| secrets.required("dir", mistakes)).map(path),
+        limits: limits?,
+        identity,
+        plans,
+        apis,
+        events: Events {
+            dir: path(events.scalar("dir", mistakes)?),
+            max_size: events.scalar::<Size>("max_size", mistakes)?.0,
+            max_age: events.scalar("max_age", mistakes)?,
+        },
+        otlp: telemetry.get("otlp").and_then(|node| otlp(node, mistakes)),
+        modes,
+    })
+}
+
+/// A section that may be left out, in which case its defaults hold.
+fn section<'a>(
+    fields: &Fields<'a>,
+    name: &str,
+    section: &'static settings::Section,
+    mistakes: &mut Mistakes,
+) -> Fields<'a> {
+    static NOTHING: Node =
+        Node { place: crate::tree::Place { line: 0, column: 0, len: 1 }, value: Value::Null };
+    Fields::open(fields.get(name).unwrap_or(&NOTHING), section, mistakes)
+}
+
+fn declared(node: Option<&Node>) -> Vec<String> {
+    match node.map(|node| &node.value) {
+        Some(Value::Map(entries)) => entries.iter().map(|(key, _)| key.name.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Reads a mapping with names of the user's choice.
+fn by_name<T>(
+    node: Option<&Node>,
+    mistakes: &mut Mistakes,
+    read: impl Fn(&Node, &mut Mistakes) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let Some(node) = node else { return BTreeMap::new() };
+    names(node, mistakes)
+        .iter()
+        .filter_map(|(key, node)| Some((key.name.clone(), read(node, mistakes)?)))
+        .collect()
+}
+
+fn listeners(node: &Node, mistakes: &mut Mistakes) -> Vec<Listen> {
+    let nodes = list(node, false, mistakes);
+    if nodes.is_empty() && matches!(node.value, Value::List(_)) {
+        mistakes.value(node.place, "expected at least one listener");
+    }
+    let mut seen: Vec<SocketAddr> = Vec::new();
+    nodes
+        .into_iter()
+        .filter_map(|node| {
+            let listen = listener(node, mistakes)?;
+            if listen.address.port() != 0 && seen.contains(&listen.address) {
+                mistakes.value(node.place, format!("`{}` is listened to twice", listen.address));
+            }
+            seen.push(listen.address);
+            Some(listen)
+        })
+        .collect()
+}
+
+fn listener(node: &Node, mistakes: &mut Mistakes) -> Option<Listen> {
+    let fields = Fields::open(node, &settings::LISTEN, mistakes);
+    let address = fields.required("address", mistakes);
+    let tls = fields.get("tls").map(|node| tls(node, mistakes));
+    let trusted = fields.get("trusted_proxies").map(|node| list(node, true, mistakes)).unwrap_or_default();
+    let trusted_proxies = trusted.into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let (mut http1, mut http2) = (true, true);
+    if let Some(node) = fields.get("protocols") {
+        let words = [("http1", 1), ("http2", 2)];
+        let spoken: Vec<_> =
+            list(node, true, mistakes).into_iter().filter_map(|node| word(node, &words, mistakes)).collect();
+        (http1, http2) = (spoken.contains(&1), spoken.contains(&2));
+        if spoken.is_empty() {
+            mistakes.value(node.place, "expected at least one of `http1` and `http2`");
+        }
+    }
+    Some(Listen {
+        address: address?,
+        tls: match tls {
+            Some(tls) => Some(tls?),
+            None => None,
+        },
+        trusted_proxies,
+        http1,
+        http2,
+    })
+}
+
+fn tls(node: &Node, mistakes: &mut Mistakes) -> Option<Tls> {
+    let fields = Fields::open(node, &settings::TLS, mistakes);
+    let mut certificates = Vec::new();
+    if fields.get("certificates").is_none() || fields.get("cert").is_some() || fields.get("key").is_some() {
+        let cert: Option<SecretRef> = fields.required("cert", mistakes);
+        let key: Option<SecretRef> = fields.required("key", mistakes);
+        certificates.extend(cert.zip(key));
+    }
+    for node in fields.get("certificates").map(|node| list(node, false, mistakes)).unwrap_or_default() {
+        let fields = Fields::open(node, &settings::CERTIFICATE, mistakes);
+        let cert: Option<SecretRef> = fields.required("cert", mistakes);
+        let key: Option<SecretRef> = fields.required("key", mistakes);
+        certificates.extend(cert.zip(key));
+    }
+    let tls12 = match fields.get("min_version") {
+        Some(node) => word(node, &[("1.2", true), ("1.3", false)], mistakes)?,
+        None => true,
+    };
+    Some(Tls { certificates, tls12 })
+}
+
+fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
+    let times = section(fields, "timeouts", &settings::TIMEOUTS, mistakes);
+    let mut time = |name: &str| {
+        let time: Option<Duration> = times.scalar(name, mistakes);
+        if let (Some(Duration::ZERO), Some(node)) = (time, times.get(name)) {
+            mistakes.value(node.place, "a time of zero would end everything at once");
+        }
+        time
+    };
+    let timeouts = Timeouts {
+        tls_handshake: time("tls_handshake")?,
+        first_byte: time("first_byte")?,
+        head: time("head")?,
+        body: time("body")?,
+        idle: time("idle")?,
+        write: time("write")?,
+        drain: time("drain")?,
+    };
+    let mut size = |name: &str, least: u64| {
+        let size = fields.scalar::<Size>(name, mistakes)?.0;
+        if size < least {
+            let place = fields.get(name).map_or(fields.place(), |node| node.place);
+            mistakes.value(place, format!("`{name}` is at least {}", crate::value::show_size(least)));
+        }
+        Some(size)
+    };
+    let (head, target) = (size("head", 1024)?, size("target", 256)?);
+    let (body, body_memory) = (size("body", 0)?, size("body_memory", 0)?);
+    if body > body_memory {
+        let place =
+            fields.get("body").or(fields.get("body_memory")).map_or(fields.place(), |node| node.place);
+        mistakes
+            .value(place, "a single body (`body`) may be larger than all bodies together (`body_memory`)");
+    }
+    let narrow = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Some(Limits {
+        head: narrow(head),
+        headers: narrow(fields.number("headers", mistakes)?),
+        target: narrow(target),
+        body,
+        body_memory: narrow(body_memory),
+        streams: u32::try_from(fields.number("streams", mistakes)?).ok()?,
+        connections: narrow(fields.number("connections", mistakes)?),
+        connections_per_address: u32::try_from(fields.number("connections_per_address", mistakes)?).ok()?,
+        timeouts,
+    })
+}
+
+fn identity(node: &Node, mistakes: &mut Mistakes) -> Option<Identity> {
+    let fields = Fields::open(node, &settings::IDENTITY, mistakes);
+    match (fields.get("jwt"), fields.get("api_key")) {
+        (Some(node), None) => jwt(node, mistakes).map(Identity::Jwt),
+        (None, Some(node)) => api_key(node, mistakes).map(Identity::ApiKey),
+        _ => {
+            mistakes.value(node.place, "an identity is one of `jwt` and `api_key`");
+            None
+        }
+    }
+}
+
+fn jwt(node: &Node, mistakes: &mut Mistakes) -> Option<Jwt> {
+    let fields = Fields::open(node, &settings::JWT, mistakes);
+    let issuer: Option<String> = fields.required("issuer", mistakes);
+    let audience =
+        fields.require("audience", mistakes).map(|node| list(node, true, mistakes)).unwrap_or_default();
+    let audience: Vec<String> = audience.into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let algorithms = match fields.get("algorithms") {
+        Some(node) => {
+            let settings::Form::List(settings::Form::Word(names)) =
+                settings::JWT.find("algorithms").map(|s| &s.form)?
+            else {
+                return None;
+            };
+            let words: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
+            let list = list(node, true, mistakes);
+            if list.is_empty() {
+                mistakes.value(node.place, "expected at least one algorithm");
+            }
+            list.into_iter().filter_map(|node| word(node, &words, mistakes)).map(str::to_owned).collect()
+        }
+        None => vec!["ES256".to_owned(), "RS256".to_owned()],
+    };
+    let leeway = fields.scalar("leeway", mistakes)?;
+    let source = fields.require("jwks", mistakes)?;
+    let text: String = scalar(source, mistakes)?;
+    let jwks = if text == "discover" {
+        match HttpUrl::parse(issuer.as_deref()?) {
+            Ok(issuer) => JwksSource::Discover(issuer),
+            Err(message) => {
+                mistakes.value(source.place, format!("`discover` needs an issuer that is a URL: {message}"));
+                return None;
+            }
+        }
+    } else if let Some(path) = text.strip_prefix("file:") {
+        JwksSource::File(PathBuf::from(path))
+    } else {
+        match HttpUrl::parse(&text) {
+            Ok(url) => JwksSource::Url(url),
+            Err(_) => {
+                mistakes.value(source.place, "expected a URL, `file:PATH` or `discover`");
+                return None;
+            }
+        }
+    };
+    Some(Jwt { issuer: issuer?, audience, jwks, algorithms, leeway })
+}
+
+fn api_key(node: &Node, mistakes: &mut Mistakes) -> Option<ApiKey> {
+    let fields = Fields::open(node, &settings::API_KEY, mistakes);
+    let collection = fields.required("collection", mistakes);
+    let header: String = fields.scalar("header", mistakes)?;
+    let header = header.to_ascii_lowercase();
+    let token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if !header.bytes().all(token)
+        || matches!(header.as_str(), "host" | "authorization" | "cookie" | "connection")
+    {
+        let place = fields.get("header").map_or(fields.place(), |node| node.place);
+        mistakes.value(
+            place,
+            format!("`{header}` cannot carry keys: name a header of its own, such as `X-Api-Key`"),
+        );
+    }
+    Some(ApiKey { header, collection: collection? })
+}
+
+fn plan(node: &Node, mistakes: &mut Mistakes) -> Option<Plan> {
+    let fields = Fields::open(node, &settings::PLAN, mistakes);
+    let rate: Option<Rate> = fields.required("rate", mistakes);
+    let burst = fields.number("burst", mistakes);
+    let per = match fields.get("per") {
+        Some(node) => {
+            let words =
+                [("principal", Per::Principal), ("credential", Per::Credential), ("address", Per::Address)];
+            word(node, &words, mistakes)?
+        }
+        None => Per::Principal,
+    };
+    let rate = rate?;
+    Some(Plan { rate, burst: burst.unwrap_or(rate.count), per })
+}
+
+fn apis(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Vec<(String, Api)> {
+    let entries = names(node, mistakes);
+    if entries.is_empty() {
+        mistakes.add(Diagnostic::new("missing-field", "no API is served").at(node.place));
+    }
+    entries
+        .iter()
+        .filter_map(|(key, node)| Some((key.name.clone(), api(node, base, known, mistakes)?)))
+        .collect()
+}
+
+fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Option<Api> {
+    let fields = Fields::open(node, &settings::API, mistakes);
+    let openapi: Option<PathBuf> = fields.required("openapi", mistakes);
+    let upstream = fields.require("upstream", mistakes).and_then(|node| upstream(node, mistakes));
+    let auth = match fields.get("auth") {
+        Some(node) => auth(node, known, mistakes),
+        None => {
+            let message = "the field `auth` is missing: who may call this API?";
+            let help = match known.identities.first() {
+                Some(identity) => format!("write `auth: [{identity}]`, or `auth: none` if everybody may"),
+                None => {
+                    "declare an identity under `identity`, or write `auth: none` if everybody may".to_owned()
+                }
+            };
+            mistakes.add(Diagnostic::new("missing-field", message).at(fields.place()).help(help));
+            None
+        }
+    };
+    let base_path: Option<String> = fields.scalar("base_path", mistakes);
+    if let (Some(path), Some(node)) = (&base_path, fields.get("base_path"))
+        && !path.starts_with('/')
+    {
+        mistakes.value(node.place, "a base path begins with `/`");
+    }
+    let plan = fields.get("plan").map(|node| plan_choice(node, known, mistakes)).unwrap_or_default();
+    let operations =
+        by_name(fields.get("operations"), mistakes, |node, mistakes| operation(node, known, mistakes));
+    let (host, validate, modes) = (
+        fields.scalar::<String>("host", mistakes),
+        validate(fields.get("validate"), mistakes),
+        modes(fields.get("modes"), mistakes),
+    );
+    Some(Api {
+        openapi: base.join(openapi?),
+        host: host.map(|host| host.to_ascii_lowercase()),
+        base_path,
+        upstream: upstream?,
+        auth: auth?,
+        plan,
+        validate,
+        modes,
+        operations,
+    })
+}
+
+fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
+    let fields = Fields::open(node, &settings::UPSTREAM, mistakes);
+    let urls = fields.require("urls", mistakes).map(|node| list(node, true, mistakes))?;
+    if urls.is_empty() {
+        mistakes.value(node.place, "expected at least one URL");
+    }
+    let urls: Vec<HttpUrl> = urls.into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let tls = fields.get("tls").map(|node| Fields::open(node, &settings::UPSTREAM_TLS, mistakes));
+    Some(Upstream {
+        urls,
+        timeout: fields.scalar("timeout", mistakes)?,
+        connect_timeout: fields.scalar("connect_timeout", mistakes)?,
+        max_connections: usize::try_from(fields.number("max_connections", mistakes)?).ok()?,
+        ca: tls.and_then(|tls| tls.scalar("ca", mistakes)),
+    })
+}
+
+fn auth(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Auth> {
+    if matches!(&node.value, Value::Text(text) if text == "none") {
+        return Some(Auth::None);
+    }
+    let nodes = list(node, true, mistakes);
+    if nodes.is_empty() && matches!(node.value, Value::List(_)) {
+        mistakes.value(node.place, "an empty list lets nobody in: name identities, or write `auth: none`");
+        return None;
+    }
+    let names: Vec<_> = nodes
+        .into_iter()
+        .filter_map(|node| reference(node, "identity", &known.identities, mistakes))
+        .collect();
+    Some(Auth::Any(names))
+}
+
+fn plan_choice(node: &Node, known: &Known, mistakes: &mut Mistakes) -> PlanChoice {
+    let Value::Map(entries) = &node.value else {
+        return PlanChoice {
+            default: reference(node, "plan", &known.plans, mistakes),
+            ..PlanChoice::default()
+        };
+    };
+    let mut choice = PlanChoice::default();
+    for (key, node) in entries {
+        let plan = reference(node, "plan", &known.plans, mistakes);
+        if key.name == "default" {
+            choice.default = plan;
+        } else if known.identities.contains(&key.name) {
+            choice.by_identity.extend(plan.map(|plan| (key.name.clone(), plan)));
+        } else {
+            undeclared(&key.name, key.place, "identity", &known.identities, mistakes);
+        }
+    }
+    choice
+}
+
+/// A name that must be declared elsewhere in the file.
+fn reference(node: &Node, what: &str, declared: &[String], mistakes: &mut Mistakes) -> Option<String> {
+    let name: String = scalar(node, mistakes)?;
+    if declared.contains(&name) {
+        return Some(name);
+    }
+    undeclared(&name, node.place, what, declared, mistakes);
+    None
+}
+
+fn undeclared(
+    name: &str,
+    place: crate::tree::Place,
+    what: &str,
+    declared: &[String],
+    mistakes: &mut Mistakes,
+) {
+    let section = if what == "plan" { "plans" } else { "identity" };
+    let help = match meant(name, declared.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if declared.is_empty() => format!("declare it under `{section}`"),
+        None => format!("declared under `{section}`: {}", declared.join(", ")),
+    };
+    let message = format!("no {what} is named `{name}`");
+    mistakes.add(Diagnostic::new("undeclared-name", message).at(place).help(help));
+}
+
+fn validate(node: Option<&Node>, mistakes: &mut Mistakes) -> Validate {
+    let Some(node) = node else { return Validate::default() };
+    let fields = Fields::open(node, &settings::VALIDATE, mistakes);
+    let mut mode = |name| fields.get(name).and_then(|node| scalar::<Mode>(node, mistakes));
+    Validate {
+        request: mode("request"),
+        response: mode("response"),
+        unknown_paths: mode("unknown_paths"),
+        unknown_parameters: mode("unknown_parameters"),
+    }
+}
+
+fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
+    let Some(node) = node else { return Modes::default() };
+    let fields = Fields::open(node, &settings::MODES, mistakes);
+    let mut mode = |name| fields.get(name).and_then(|node| scalar::<Mode>(node, mistakes));
+    Modes { identity: mode("identity"), limits: mode("limits") }
+}
+
+fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Operation> {
+    let fields = Fields::open(node, &settings::OPERATION, mistakes);
+    Some(Operation {
+        auth: fields.get("auth").and_then(|node| auth(node, known, mistakes)),
+        plan: fields.get("plan").map(|node| plan_choice(node, known, mistakes)),
+        timeout: fields.scalar("timeout", mistakes),
+        body: fields.scalar::<Size>("body", mistakes).map(|size| size.0),
+        expose: fields.get("expose").and_then(|node| scalar(node, mistakes)),
+        validate: validate(fields.get("validate"), mistakes),
+        modes: modes(fields.get("modes"), mistakes),
+    })
+}
+
+fn otlp(node: &Node, mistakes: &mut Mistakes) -> Option<Otlp> {
+    let fields = Fields::open(node, &settings::OTLP, mistakes);
+    let endpoint = fields.required("endpoint", mistakes);
+    let sample = fields.scalar::<Share>("sample", mistakes)?.0;
+    Some(Otlp { endpoint: endpoint?, sample })
+}

@@ -1,0 +1,406 @@
+//! Every setting there is: its name, its form, its default and its meaning. The one list from which `haechi.yaml` is
+//! read, the JSON Schema and the manual's reference are written, and misspelt names are recognised.
+
+/// A mapping with fixed names.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) settings: &'static [Setting],
+}
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) name: &'static str,
+    pub(crate) form: Form,
+    /// As it would be written; empty where there is none.
+    pub(crate) default: &'static str,
+    pub(crate) meaning: &'static str,
+}
+
+/// What a setting looks like.
+#[derive(Debug)]
+pub(crate) enum Form {
+    Text,
+    Bool,
+    Number {
+        min: u64,
+        max: u64,
+    },
+    Duration,
+    Size,
+    Rate,
+    Percent,
+    Secret,
+    Url,
+    SocketAddress,
+    Network,
+    Path,
+    Word(&'static [&'static str]),
+    List(&'static Form),
+    /// Names chosen by the user.
+    Names(&'static Form),
+    Section(&'static Section),
+    Either(&'static [Form]),
+}
+
+const fn setting(name: &'static str, form: Form, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, form, default, meaning }
+}
+
+const MODE: Form = Form::Word(&["off", "observe", "enforce"]);
+
+pub(crate) static ROOT: Section = Section {
+    settings: &[
+        setting("haechi", Form::Number { min: 1, max: 1 }, "", "Version of this file's form: 1. Required."),
+        setting(
+            "workers",
+            Form::Number { min: 1, max: 256 },
+            "",
+            "Threads that serve; as many as the machine has processors if not set. Read at the start only.",
+        ),
+        setting("listen", Form::List(&Form::Section(&LISTEN)), "", "Where callers connect. Required."),
+        setting(
+            "data",
+            Form::Path,
+            "./haechi-data",
+            "Directory of what changes at run time: keys, history. Only its owner may open it.",
+        ),
+        setting("control", Form::Section(&CONTROL), "", "How the gateway itself is controlled."),
+        setting("secrets", Form::Section(&SECRETS), "", "Where `secret:NAME` is looked up."),
+        setting(
+            "limits",
+            Form::Section(&LIMITS),
+            "",
+            "What callers may make the gateway hold, and how long they may take.",
+        ),
+        setting(
+            "identity",
+            Form::Names(&Form::Section(&IDENTITY)),
+            "",
+            "Ways to prove who is calling, by a name that `auth` refers to.",
+        ),
+        setting(
+            "plans",
+            Form::Names(&Form::Section(&PLAN)),
+            "",
+            "How much a caller may do, by a name that `plan` refers to.",
+        ),
+        setting(
+            "apis",
+            Form::Names(&Form::Section(&API)),
+            "",
+            "The APIs that are served, by name. Required.",
+        ),
+        setting("events", Form::Section(&EVENTS), "", "Where events are kept, and for how long."),
+        setting("telemetry", Form::Section(&TELEMETRY), "", "Where traces are sent."),
+        setting(
+            "modes",
+            Form::Section(&MODES),
+            "",
+            "How far each guard may go, unless an API or an operation says otherwise.",
+        ),
+    ],
+};
+
+pub(crate) static LISTEN: Section = Section {
+    settings: &[
+        setting(
+            "address",
+            Form::SocketAddress,
+            "",
+            "Address and port, as in `0.0.0.0:8443` or `[::]:8443`. Required.",
+        ),
+        setting("tls", Form::Section(&TLS), "", "Certificates; without it the listener speaks plaintext."),
+        setting(
+            "trusted_proxies",
+            Form::List(&Form::Network),
+            "[]",
+            "Networks whose `Forwarded` and `X-Forwarded-*` are believed.",
+        ),
+        setting(
+            "protocols",
+            Form::List(&Form::Word(&["http1", "http2"])),
+            "[http1, http2]",
+            "What is spoken.",
+        ),
+    ],
+};
+
+pub(crate) static TLS: Section = Section {
+    settings: &[
+        setting("cert", Form::Secret, "", "Certificate chain in PEM, the server's own first."),
+        setting("key", Form::Secret, "", "Its private key in PEM."),
+        setting(
+            "certificates",
+            Form::List(&Form::Section(&CERTIFICATE)),
+            "",
+            "More certificates, chosen by the name the caller asks for.",
+        ),
+        setting("min_version", Form::Word(&["1.2", "1.3"]), "1.2", "Oldest TLS version that is spoken."),
+    ],
+};
+
+pub(crate) static CERTIFICATE: Section = Section {
+    settings: &[
+        setting("cert", Form::Secret, "", "Certificate chain in PEM. Required."),
+        setting("key", Form::Secret, "", "Its private key in PEM. Required."),
+    ],
+};
+
+pub(crate) static CONTROL: Section = Section {
+    settings: &[
+        setting(
+            "socket",
+            Form::Path,
+            "./haechi.sock",
+            "Unix socket of the control API; only its owner may open it.",
+        ),
+        setting(
+            "metrics",
+            Form::SocketAddress,
+            "",
+            "Loopback address where `/metrics` is served to a collector.",
+        ),
+    ],
+};
+
+pub(crate) static SECRETS: Section =
+    Section { settings: &[setting("dir", Form::Path, "", "Directory with one file a secret. Required.")] };
+
+pub(crate) static LIMITS: Section = Section {
+    settings: &[
+        setting("head", Form::Size, "32KiB", "A request's head."),
+        setting("headers", Form::Number { min: 1, max: 1000 }, "100", "Header fields of a request."),
+        setting("target", Form::Size, "8KiB", "A request's target (path and query)."),
+        setting("body", Form::Size, "1MiB", "A request's body, unless the operation says otherwise."),
+        setting(
+            "body_memory",
+            Form::Size,
+            "256MiB",
+            "All bodies that are being judged, together. Read at the start only.",
+        ),
+        setting(
+            "streams",
+            Form::Number { min: 1, max: 10_000 },
+            "128",
+            "Concurrent streams of an HTTP/2 connection.",
+        ),
+        setting("connections", Form::Number { min: 1, max: 10_000_000 }, "10000", "Open connections."),
+        setting(
+            "connections_per_address",
+            Form::Number { min: 1, max: 10_000_000 },
+            "1000",
+            "Open connections of one address (IPv6: of one /64).",
+        ),
+        setting("timeouts", Form::Section(&TIMEOUTS), "", "How long callers may take."),
+    ],
+};
+
+pub(crate) static TIMEOUTS: Section = Section {
+    settings: &[
+        setting("tls_handshake", Form::Duration, "10s", "The TLS handshake."),
+        setting(
+            "first_byte",
+            Form::Duration,
+            "10s",
+            "From the connection to the first byte of the first request.",
+        ),
+        setting("head", Form::Duration, "10s", "From a head's first byte to its last."),
+        setting(
+            "body",
+            Form::Duration,
+            "30s",
+            "A body that is judged; the longest silence in one that passes.",
+        ),
+        setting("idle", Form::Duration, "60s", "Between two requests of a connection."),
+        setting(
+            "write",
+            Form::Duration,
+            "30s",
+            "Longest time in which a caller reads nothing of its response.",
+        ),
+        setting(
+            "drain",
+            Form::Duration,
+            "20s",
+            "What requests in progress get to end when the gateway stops.",
+        ),
+    ],
+};
+
+pub(crate) static IDENTITY: Section = Section {
+    settings: &[
+        setting("jwt", Form::Section(&JWT), "", "Signed tokens (RFC 7519) in `Authorization: Bearer`."),
+        setting("api_key", Form::Section(&API_KEY), "", "API keys that `haechi keys create` makes."),
+    ],
+};
+
+pub(crate) static JWT: Section = Section {
+    settings: &[
+        setting("issuer", Form::Text, "", "Exactly what `iss` must be. Required."),
+        setting(
+            "audience",
+            Form::Either(&[Form::Text, Form::List(&Form::Text)]),
+            "",
+            "What `aud` must hold one of. Required.",
+        ),
+        setting(
+            "jwks",
+            Form::Either(&[Form::Word(&["discover"]), Form::Url, Form::Secret]),
+            "",
+            "The provider's public keys (RFC 7517): a URL, `file:PATH`, or `discover` from the issuer. Required.",
+        ),
+        setting(
+            "algorithms",
+            Form::List(&Form::Word(&[
+                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+            ])),
+            "[ES256, RS256]",
+            "Signature algorithms that are accepted; symmetric ones and `none` do not exist here.",
+        ),
+        setting("leeway", Form::Duration, "30s", "How far clocks may differ."),
+    ],
+};
+
+pub(crate) static API_KEY: Section = Section {
+    settings: &[
+        setting("header", Form::Text, "X-Api-Key", "The header that carries the key."),
+        setting("collection", Form::Text, "", "The collection a key must belong to. Required."),
+    ],
+};
+
+pub(crate) static PLAN: Section = Section {
+    settings: &[
+        setting("rate", Form::Rate, "", "Calls in a time: `20/s`, `600/min`. Required."),
+        setting(
+            "burst",
+            Form::Number { min: 1, max: 1_000_000_000 },
+            "",
+            "Calls at once after a pause; the rate's count if not set.",
+        ),
+        setting(
+            "per",
+            Form::Word(&["principal", "credential", "address"]),
+            "principal",
+            "Whose calls are counted together. Callers without a credential are counted by address.",
+        ),
+    ],
+};
+
+pub(crate) static API: Section = Section {
+    settings: &[
+        setting("openapi", Form::Path, "", "The contract: an OpenAPI 2.0, 3.0 or 3.1 file. Required."),
+        setting("host", Form::Text, "", "Host name the API is served under, or `*.domain`; any if not set."),
+        setting(
+            "base_path",
+            Form::Path,
+            "",
+            "Path the contract's paths are below; that of its first server if not set.",
+        ),
+        setting("upstream", Form::Section(&UPSTREAM), "", "Where calls go. Required."),
+        setting(
+            "auth",
+            Form::Either(&[Form::Word(&["none"]), Form::List(&Form::Text)]),
+            "",
+            "Identities of which one is needed, or `none`. Required: nothing is open by accident.",
+        ),
+        setting(
+            "plan",
+            Form::Either(&[Form::Text, Form::Names(&Form::Text)]),
+            "",
+            "The plan, or a plan for each identity and one for `default`.",
+        ),
+        setting("validate", Form::Section(&VALIDATE), "", "What is checked against the contract."),
+        setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
+        setting(
+            "operations",
+            Form::Names(&Form::Section(&OPERATION)),
+            "",
+            "What is different for single operations, by operation id.",
+        ),
+    ],
+};
+
+pub(crate) static UPSTREAM: Section = Section {
+    settings: &[
+        setting("urls", Form::List(&Form::Url), "", "One or more addresses, tried in rotation. Required."),
+        setting("timeout", Form::Duration, "30s", "Until the head of the response."),
+        setting("connect_timeout", Form::Duration, "2s", "Setting up a connection."),
+        setting(
+            "max_connections",
+            Form::Number { min: 1, max: 100_000 },
+            "256",
+            "Connections to one address, for each worker.",
+        ),
+        setting("tls", Form::Section(&UPSTREAM_TLS), "", "How `https` upstreams prove who they are."),
+    ],
+};
+
+pub(crate) static UPSTREAM_TLS: Section = Section {
+    settings: &[setting("ca", Form::Secret, "", "Certificate authorities in PEM; the web's if not set.")],
+};
+
+pub(crate) static VALIDATE: Section = Section {
+    settings: &[
+        setting("request", MODE, "enforce", "Parameters and body."),
+        setting("response", MODE, "off", "The upstream's response."),
+        setting("unknown_paths", MODE, "enforce", "Calls that the contract does not name."),
+        setting("unknown_parameters", MODE, "enforce", "Query parameters that the contract does not name."),
+    ],
+};
+
+pub(crate) static MODES: Section = Section {
+    settings: &[
+        setting("identity", MODE, "enforce", "Who is calling."),
+        setting("limits", MODE, "enforce", "How much a caller may do."),
+    ],
+};
+
+pub(crate) static OPERATION: Section = Section {
+    settings: &[
+        setting(
+            "auth",
+            Form::Either(&[Form::Word(&["none"]), Form::List(&Form::Text)]),
+            "",
+            "As for the API.",
+        ),
+        setting("plan", Form::Either(&[Form::Text, Form::Names(&Form::Text)]), "", "As for the API."),
+        setting("timeout", Form::Duration, "", "The upstream's timeout for this operation."),
+        setting("body", Form::Size, "", "Largest body of this operation."),
+        setting("expose", Form::Bool, "true", "Whether the operation can be called at all."),
+        setting("validate", Form::Section(&VALIDATE), "", "As for the API."),
+        setting("modes", Form::Section(&MODES), "", "As for the API."),
+    ],
+};
+
+pub(crate) static EVENTS: Section = Section {
+    settings: &[
+        setting("dir", Form::Path, "./haechi-events", "Directory of the events."),
+        setting("max_size", Form::Size, "1GiB", "All events together; the oldest go first."),
+        setting("max_age", Form::Duration, "7d", "How long events are kept."),
+    ],
+};
+
+pub(crate) static TELEMETRY: Section =
+    Section { settings: &[setting("otlp", Form::Section(&OTLP), "", "OpenTelemetry over HTTP.")] };
+
+pub(crate) static OTLP: Section = Section {
+    settings: &[
+        setting("endpoint", Form::Url, "", "Base URL of the collector; `/v1/traces` is added. Required."),
+        setting("sample", Form::Percent, "1%", "Share of traces that are sent."),
+    ],
+};
+
+// === impl Section ===
+
+impl Section {
+    /// The setting of this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&'static Setting> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+
+    /// All names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.settings.iter().map(|setting| setting.name)
+    }
+}

@@ -1,0 +1,234 @@
+//! YAML as a tree in which every key and every value knows where it stands.
+//!
+//! The typed configuration is read from this tree, not by serde: so every mistake is found at once, each with its
+//! place, and nothing is interpreted twice.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Budget, Options, Spanned};
+
+use crate::diagnostic::Diagnostic;
+
+/// Largest `haechi.yaml`. A thousand APIs need a tenth of it.
+const BYTES: usize = 4 * 1024 * 1024;
+/// Deepest nesting; the deepest setting is at 7.
+const DEPTH: usize = 16;
+
+/// A place in the file: line and column (both from 1, in characters) and how many characters it spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// Characters from there on; at least 1.
+    pub len: usize,
+}
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
+}
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// In the order of the file.
+    Map(Vec<(Key, Node)>),
+    List(Vec<Node>),
+    Text(String),
+    Bool(bool),
+    /// A number, as it would be written in decimal.
+    Number(String),
+    Null,
+}
+
+/// A key and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) place: Place,
+    pub(crate) name: String,
+}
+
+/// Reads one document. What YAML offers beyond a tree of plain values is refused: anchors and aliases, merge keys, tags,
+/// duplicate keys.
+pub(crate) fn parse(text: &str) -> Result<Node, Diagnostic> {
+    if text.len() > BYTES {
+        return Err(Diagnostic::new("too-large", format!("the file is larger than {BYTES} bytes")));
+    }
+    let spanned: Spanned<Value> = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let place = error.location().map_or(Place { line: 1, column: 1, len: 1 }, place);
+        let message = error.without_snippet().to_string();
+        let message = message.lines().next().unwrap_or("the file is not YAML");
+        let (code, message, help) = explain(message);
+        Diagnostic::new(code, message).at(place).help_if(help)
+    })?;
+    Ok(spanned.into())
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.strict_booleans = true;
+    options.merge_keys = serde_saphyr::MergeKeyPolicy::Error;
+    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
+    options.reject_unsupported_tags = true;
+    options.with_snippet = false;
+    let mut budget = Budget::default();
+    budget.max_anchors = 0;
+    budget.max_aliases = 0;
+    budget.max_depth = DEPTH;
+    budget.max_documents = 1;
+    budget.max_nodes = 500_000;
+    options.budget = Some(budget);
+    options
+}
+
+/// The parser's words in ours, where ours help more.
+fn explain(message: &str) -> (&'static str, String, Option<&'static str>) {
+    let lower = message.to_ascii_lowercase();
+    if lower.contains("duplicate") {
+        let help = "a key may stand only once in a mapping: remove one";
+        ("duplicate-key", strip(message), Some(help))
+    } else if lower.contains("anchor") || lower.contains("alias") {
+        let message = "anchors and aliases are not used in haechi.yaml".to_owned();
+        ("anchor", message, Some("write the value out in each place"))
+    } else if lower.contains("merge") {
+        (
+            "merge-key",
+            "merge keys (`<<`) are not used in haechi.yaml".to_owned(),
+            Some("write the fields out"),
+        )
+    } else if lower.contains("depth") || lower.contains("budget") {
+        (
+            "too-large",
+            "the file is nested deeper, or holds more values, than any configuration needs".to_owned(),
+            None,
+        )
+    } else if lower.contains("tab") {
+        ("yaml", strip(message), Some("indent with spaces"))
+    } else {
+        ("yaml", strip(message), None)
+    }
+}
+
+/// The parser's message without the place, which is said by us.
+fn strip(message: &str) -> String {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    message.trim_end_matches([':', ',', ' ', '.']).to_owned()
+}
+
+fn place(location: serde_saphyr::Location) -> Place {
+    let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    Place {
+        line: number(location.line()).max(1),
+        column: number(location.column()).max(1),
+        len: number(location.span().len()).max(1),
+    }
+}
+
+// === impl Node ===
+
+impl From<Spanned<Value>> for Node {
+    fn from(spanned: Spanned<Value>) -> Self {
+        Self { place: place(spanned.referenced), value: spanned.value }
+    }
+}
+
+impl Node {
+    /// The child under these keys.
+    pub(crate) fn find(&self, path: &[&str]) -> Option<&Self> {
+        let Some((first, rest)) = path.split_first() else { return Some(self) };
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|(key, _)| key.name == *first)?.1.find(rest),
+            Value::List(items) => items.get(first.parse::<usize>().ok()?)?.find(rest),
+            _ => None,
+        }
+    }
+
+    /// What it is, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Map(_) => "a mapping",
+            Value::List(_) => "a list",
+            Value::Text(_) => "a text",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::Null => "nothing",
+        }
+    }
+}
+
+// === impl Value ===
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Number(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element::<Spanned<Value>>()? {
+            list.push(item.into());
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = entries.next_key::<Spanned<String>>()? {
+            let key = Key { place: place(key.referenced), name: key.value };
+            let mut node: Node = entries.next_value::<Spanned<Value>>()?.into();
+            if matches!(node.value, Value::Map(_)) {
+                // What is wrong with a whole mapping is shown at its name.
+                node.place = key.place;
+            }
+            map.push((key, node));
+        }
+        Ok(Value::Map(map))
+    }
+}

@@ -1,0 +1,276 @@
+//! Values as people write them: `800ms`, `4KiB`, `20/s`, `1%`.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// So many in so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; at least 1.
+    pub count: u64,
+    /// In how much time.
+    pub period: Duration,
+}
+
+/// An `http` or `https` URL without user information, query or fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl {
+    /// Whether it is `https`.
+    pub tls: bool,
+    /// Host name or address literal, lower case, without brackets.
+    pub host: String,
+    /// Port, the scheme's own if none is written.
+    pub port: u16,
+    /// Path; `/` if none is written.
+    pub path: String,
+}
+
+/// Reads `800ms`, `2s`, `5m`, `1h`, `7d`: a whole number and a unit.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) =
+        split(text).ok_or_else(|| shape("a duration", "`800ms`, `2s`, `5m`, `1h` or `7d`"))?;
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "" => return Err("a duration needs a unit: `ms`, `s`, `m`, `h` or `d`".to_owned()),
+        _ => return Err(format!("`{unit}` is no unit of time: use `ms`, `s`, `m`, `h` or `d`")),
+    };
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| "the duration is too long".to_owned())
+}
+
+/// Reads `4KiB`, `1MiB`, `512B`, `2MB`: a whole number and a unit.
+pub fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text).ok_or_else(|| shape("a size", "`512B`, `4KiB`, `1MiB` or `2GiB`"))?;
+    let factor: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "KB" | "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "" => return Err("a size needs a unit: `B`, `KiB`, `MiB` or `GiB`".to_owned()),
+        _ => return Err(format!("`{unit}` is no unit of size: use `B`, `KiB`, `MiB` or `GiB`")),
+    };
+    number.checked_mul(factor).ok_or_else(|| "the size is too large".to_owned())
+}
+
+/// Reads `20/s`, `600/min`, `50k/day`.
+pub fn rate(text: &str) -> Result<Rate, String> {
+    let wrong = || shape("a rate", "`20/s`, `600/min` or `50k/day`");
+    let (count, period) = text.split_once('/').ok_or_else(wrong)?;
+    let (number, factor) = split(count.trim()).ok_or_else(wrong)?;
+    let factor = match factor {
+        "" => 1,
+        "k" => 1_000,
+        "M" => 1_000_000,
+        _ => return Err(wrong()),
+    };
+    let period = match period.trim() {
+        "s" | "sec" | "second" => 1,
+        "m" | "min" | "minute" => 60,
+        "h" | "hour" => 3_600,
+        "d" | "day" => 86_400,
+        other => return Err(format!("`{other}` is no period: use `s`, `min`, `h` or `day`")),
+    };
+    let count = number.checked_mul(factor).filter(|count| *count > 0);
+    let count = count.ok_or_else(|| "a rate allows at least one".to_owned())?;
+    Ok(Rate { count, period: Duration::from_secs(period) })
+}
+
+/// Reads `1%` or `0.5%`, as a share of 0 to 1.
+pub fn percent(text: &str) -> Result<f64, String> {
+    text.strip_suffix('%')
+        .and_then(|number| number.trim().parse::<f64>().ok())
+        .filter(|number| (0.0..=100.0).contains(number))
+        .map(|number| number / 100.0)
+        .ok_or_else(|| shape("a percentage from 0% to 100%", "`1%` or `0.5%`"))
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+fn shape(what: &str, examples: &str) -> String {
+    format!("expected {what} such as {examples}")
+}
+
+// === impl Rate ===
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.period.as_secs() {
+            1 => write!(f, "{}/s", self.count),
+            60 => write!(f, "{}/min", self.count),
+            3_600 => write!(f, "{}/h", self.count),
+            _ => write!(f, "{}/day", self.count),
+        }
+    }
+}
+
+impl Rate {
+    /// Calls a second.
+    #[expect(clippy::cast_precision_loss, reason = "only compared")]
+    pub fn per_second(&self) -> f64 {
+        self.count as f64 / self.period.as_secs_f64()
+    }
+}
+
+// === impl HttpUrl ===
+
+impl HttpUrl {
+    /// Reads a URL.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (tls, rest) = if let Some(rest) = text.strip_prefix("https://") {
+            (true, rest)
+        } else if let Some(rest) = text.strip_prefix("http://") {
+            (false, rest)
+        } else {
+            return Err("expected a URL that begins with `http://` or `https://`".to_owned());
+        };
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at_checked(at).unwrap_or((rest, "/")),
+            None => (rest, "/"),
+        };
+        if authority.contains('@') {
+            return Err("a URL holds no user name or password here: credentials are secrets".to_owned());
+        }
+        if path.contains(['?', '#']) || !path.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("expected a URL without query and fragment".to_owned());
+        }
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']').ok_or("the `[` of the address is not closed")?;
+                host.parse::<std::net::Ipv6Addr>().map_err(|_| format!("`{host}` is no IPv6 address"))?;
+                (host, port.strip_prefix(':'))
+            }
+            None => match authority.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            },
+        };
+        let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':');
+        if host.is_empty() || !host.bytes().all(valid) {
+            return Err(format!("`{host}` is no host name"));
+        }
+        let port = match port {
+            None => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            Some(port) => {
+                port.parse().ok().filter(|p| *p != 0).ok_or_else(|| format!("`{port}` is no port"))?
+            }
+        };
+        Ok(Self { tls, host: host.to_ascii_lowercase(), port, path: path.to_owned() })
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        let path = if self.path == "/" { "" } else { &self.path };
+        let port = match (self.tls, self.port) {
+            (true, 443) | (false, 80) => String::new(),
+            (_, port) => format!(":{port}"),
+        };
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]{port}{path}", self.host),
+            false => write!(f, "{scheme}://{}{port}{path}", self.host),
+        }
+    }
+}
+
+impl Serialize for HttpUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A duration as people write it.
+pub fn show_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if millis >= length && millis.is_multiple_of(length) {
+            return format!("{}{unit}", millis / length);
+        }
+    }
+    format!("{millis}ms")
+}
+
+/// A size as people write it.
+pub fn show_size(bytes: u64) -> String {
+    for (unit, length) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= length && bytes.is_multiple_of(length) {
+            return format!("{}{unit}", bytes / length);
+        }
+    }
+    format!("{bytes}B")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_people_write_them() {
+        assert_eq!(duration("800ms"), Ok(Duration::from_millis(800)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(size("4KiB"), Ok(4096));
+        assert_eq!(rate("50k/day"), Ok(Rate { count: 50_000, period: Duration::from_secs(86_400) }));
+        assert_eq!(percent("0.5%"), Ok(0.005));
+        let url = HttpUrl::parse("http://Orders:8080/v1").expect("a URL");
+        assert_eq!((url.host.as_str(), url.port, url.path.as_str()), ("orders", 8080, "/v1"));
+        assert_eq!(HttpUrl::parse("https://[::1]").expect("a URL").to_string(), "https://[::1]");
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused() {
+        for text in ["", "5", "5 parsecs", "-5s", "s", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(duration(text).is_err(), "{text}");
+            assert!(size(text).is_err(), "{text}");
+            assert!(rate(text).is_err(), "{text}");
+            assert!(percent(text).is_err(), "{text}");
+        }
+        for text in ["0/s", "5/fortnight", "5", "/s", "101%", "NaN%"] {
+            assert!(rate(text).is_err() && percent(text).is_err(), "{text}");
+        }
+        for text in [
+            "ftp://a",
+            "http://",
+            "http://u:p@a",
+            "http://a?b",
+            "http://a:0",
+            "http://a:70000",
+            "http://a b",
+            "http://[::1",
+        ] {
+            assert!(HttpUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(millis in 1u64..u64::from(u32::MAX), bytes in 0u64..1 << 40) {
+            prop_assert_eq!(duration(&show_duration(Duration::from_millis(millis))), Ok(Duration::from_millis(millis)));
+            prop_assert_eq!(size(&show_size(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "\\PC{0,20}") {
+            let _ = (duration(&text), size(&text), rate(&text), percent(&text), HttpUrl::parse(&text));
+        }
+    }
+}
