@@ -1,1 +1,19 @@
-//! Not written yet.
+//! Credentials to principals: API keys and signed tokens.
+//!
+//! Nothing here does I/O or reads a clock. Keys come from the store and are handed to a [`KeyRing`]; a provider's public
+//! keys are fetched by the edge and handed to a [`JwksHandle`]; the time is the exchange's.
+//!
+//! What cannot happen, by construction: a token verified with a symmetric key (none is ever loaded), with `none`, with an
+//! algorithm that its key or its policy does not name, or with a key that the token brings along.
+
+mod guard;
+mod jwks;
+mod keys;
+mod ring;
+mod token;
+
+pub use guard::{Accepted, IdentityGuard};
+pub use jwks::{JwksHandle, KeySet, KeySetError};
+pub use keys::{ApiKey, KeyError, KeyHash, KeyId, Pepper};
+pub use ring::{KeyRecord, KeyRefusal, KeyRing};
+pub use token::{Algorithm, TokenPolicy, TokenRefusal, TokenVerifier};
