@@ -1,1 +1,31 @@
-//! Not written yet.
+//! The one wide event of each request: what is in it, where it goes, what it tells.
+//!
+//! ```text
+//! edge worker ─► Sink (bounded, never blocks) ─► writer thread ─► spool (NDJSON segments) ─► find, tail, explain
+//!                                                     ├─► subscribers (`events tail --follow`)
+//!                                                     └─► traces (OTLP), sampled
+//! ```
+//!
+//! A full queue never slows a request: plain forwarded calls are then left out and counted, and the next one that is
+//! written carries their weight. Refusals have a reserve of their own, and are summed up when even that is full.
+//! Control events (keys, configuration) are on disk before they are acknowledged.
+
+mod event;
+mod explain;
+mod id;
+mod metrics;
+mod otlp;
+mod recorder;
+mod spool;
+mod text;
+mod trace;
+
+pub use event::{Event, Kind, Outcome, VerdictRecord, redact_query};
+pub use explain::explain;
+pub use id::{IdText, ParseIdError, RequestId, SpanId, TraceId};
+pub use metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, Metrics, OperationMetrics};
+pub use otlp::encode as encode_spans;
+pub use recorder::{Export, Options, Recorder, Sink};
+pub use spool::Spool;
+pub use text::Text;
+pub use trace::{TraceContext, is_sampled};

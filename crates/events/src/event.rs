@@ -1,0 +1,327 @@
+//! The one wide event.
+
+use std::net::{IpAddr, SocketAddr};
+
+use haechi_guard::{Mode, Reason};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{RequestId, SpanId, TraceId};
+use crate::text::Text;
+
+/// What happened, once, flat. Absent columns are empty and are not written.
+///
+/// | column here | OCSF path (HTTP Activity 4002) |
+/// |---|---|
+/// | `id` | `metadata.uid` |
+/// | `time_us` | `time` (there in milliseconds) |
+/// | `client`, `peer` | `src_endpoint.ip`, `proxy_endpoint` |
+/// | `method`, `path`, `query`, `host`, `user_agent` | `http_request.http_method`, `.url.path`, `.url.query_string`, `.url.hostname`, `.user_agent` |
+/// | `status`, `response_bytes` | `http_response.code`, `.length` |
+/// | `api`, `operation` | `api.service.name`, `api.operation` |
+/// | `subject`, `identity`, `credential` | `actor.user.uid`, `actor.idp.name`, `actor.session.uid` |
+/// | `tls_version`, `tls_cipher`, `tls_name` | `tls.version`, `tls.cipher`, `tls.sni` |
+/// | `outcome`, `decided_by`, `reason` | `disposition`, `firewall_rule.name`, `status_detail` |
+/// | `upstream` | `dst_endpoint` |
+/// | `trace_id`, `span_id` | `trace.uid`, `span.uid` |
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Event {
+    /// The request's id.
+    pub id: RequestId,
+    /// When the head was complete: microseconds since 1970.
+    pub time_us: u64,
+    /// What kind of event it is.
+    pub kind: Kind,
+    /// What became of the request.
+    pub outcome: Outcome,
+    /// How many events this one stands for.
+    pub weight: u64,
+    /// From the complete head to the last byte of the response, in microseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub duration_us: u64,
+    /// The worker that served it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub worker: u64,
+    /// The listener's address as configured.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub listener: Text,
+    /// The caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
+    /// The other end of the connection; a proxy where it is not the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<SocketAddr>,
+    /// `1.3` or `1.2`.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub tls_version: Text,
+    /// The cipher suite's name.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub tls_cipher: Text,
+    /// The name the caller asked for in TLS.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub tls_name: Text,
+    /// `1.0`, `1.1` or `2`.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub http_version: Text,
+    /// The method.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub method: Text,
+    /// The host asked for.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub host: Text,
+    /// The canonical path.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub path: Text,
+    /// The target as received, if its path is not the canonical one.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub target: Text,
+    /// The query; values of sensitive names are left out.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub query: Text,
+    /// The API's name.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub api: Text,
+    /// The operation's id.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub operation: Text,
+    /// `User-Agent`.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub user_agent: Text,
+    /// The request's `Content-Type`.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub content_type: Text,
+    /// Bytes of the request's body that were read to be judged.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub request_bytes: u64,
+    /// Bytes of the response's body that were sent.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub response_bytes: u64,
+    /// The response's status; 0 if none was sent.
+    #[serde(skip_serializing_if = "is_zero16")]
+    pub status: u16,
+    /// The guard, or `wire` or `upstream`, that decided.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub decided_by: Text,
+    /// Its first reason's code.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub reason: Text,
+    /// Every verdict, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<VerdictRecord>,
+    /// The entry under `identity:` that verified the credential.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub identity: Text,
+    /// Whom the credential names.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub subject: Text,
+    /// A name of the credential that can be shown.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub credential: Text,
+    /// `api_key` or `token`.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub credential_kind: Text,
+    /// The key's collection.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub collection: Text,
+    /// The OAuth client.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub client_id: Text,
+    /// The address that answered, or was tried last.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub upstream: Text,
+    /// The upstream's status.
+    #[serde(skip_serializing_if = "is_zero16")]
+    pub upstream_status: u16,
+    /// From sending the request to the head of the response, in microseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub upstream_us: u64,
+    /// From the complete head to sending the request: what the gateway itself took, in microseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub judged_us: u64,
+    /// The trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
+    /// This request's span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<SpanId>,
+    /// The caller's span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_span_id: Option<SpanId>,
+    /// The span of the call to the upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_span_id: Option<SpanId>,
+    /// Whether the spans are exported.
+    #[serde(skip_serializing_if = "is_false")]
+    pub sampled: bool,
+    /// The digest of the snapshot that judged.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub snapshot: Text,
+    /// What went wrong, for a person.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub error: Text,
+    /// What was done, of a control event: `key-created`, `snapshot-activated` …
+    #[serde(skip_serializing_if = "is_empty")]
+    pub action: Text,
+    /// Who did it, of a control event.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub actor: Text,
+    /// What it was done to, of a control event.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub object: Text,
+}
+
+/// What kind of event it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A request at the edge.
+    #[default]
+    Request,
+    /// Something done to the gateway itself.
+    Control,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It went to the upstream, and the response to the caller.
+    Forwarded,
+    /// The gateway refused it.
+    Refused,
+    /// The gateway or the upstream could not serve it.
+    Failed,
+    /// The caller went away.
+    #[default]
+    Aborted,
+}
+
+/// What one guard said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictRecord {
+    /// The guard.
+    pub guard: Text,
+    /// How far it may go.
+    pub mode: Mode,
+    /// Whether it was against the request. In `observe` the request went on.
+    pub denied: bool,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+}
+
+/// Names of query parameters whose values are never written, wherever they are part of the name.
+const SENSITIVE: [&str; 14] = [
+    "token",
+    "key",
+    "secret",
+    "pass",
+    "pwd",
+    "auth",
+    "code",
+    "sig",
+    "session",
+    "card",
+    "cvv",
+    "otp",
+    "pin",
+    "credential",
+];
+
+/// The query as it is recorded: values of sensitive names are replaced by `…`.
+pub fn redact_query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, max: usize) -> Text {
+    let mut out = String::new();
+    for (name, value) in pairs {
+        if !out.is_empty() {
+            out.push('&');
+        }
+        out.push_str(name);
+        out.push('=');
+        let lower = name.to_ascii_lowercase();
+        out.push_str(if SENSITIVE.iter().any(|word| lower.contains(word)) { "…" } else { value });
+        if out.len() > max {
+            break;
+        }
+    }
+    let mut text = Text::from(out);
+    text.truncate(max);
+    text
+}
+
+// === impl VerdictRecord ===
+
+impl VerdictRecord {
+    /// Nothing against it.
+    pub fn allowed(guard: &'static str, mode: Mode) -> Self {
+        Self { guard: Text::Static(guard), mode, denied: false, reasons: Vec::new() }
+    }
+
+    /// Against it, for these reasons.
+    pub fn denied(guard: &'static str, mode: Mode, reasons: Vec<Reason>) -> Self {
+        Self { guard: Text::Static(guard), mode, denied: true, reasons }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// The word in events and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+fn is_empty(text: &Text) -> bool {
+    text.as_str().is_empty()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's shape")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's shape")]
+fn is_zero16(number: &u16) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's shape")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_back_and_absent_columns_are_not_written() {
+        let event = Event {
+            time_us: 5,
+            weight: 1,
+            path: "/orders".into(),
+            client: Some([192, 0, 2, 1].into()),
+            verdicts: vec![VerdictRecord::denied(
+                "identity",
+                Mode::Enforce,
+                vec![Reason::new("key-revoked", "x")],
+            )],
+            ..Event::default()
+        };
+        let line = serde_json::to_string(&event).expect("json");
+        assert!(!line.contains("user_agent") && !line.contains("upstream"), "{line}");
+        assert_eq!(serde_json::from_str::<Event>(&line).expect("an event"), event);
+    }
+
+    #[test]
+    fn sensitive_values_are_not_recorded() {
+        let pairs = [("size", "L"), ("access_token", "s3cret"), ("API-Key", "s3cret"), ("q", "x")];
+        assert_eq!(redact_query(pairs.into_iter(), 200), "size=L&access_token=…&API-Key=…&q=x");
+        assert!(redact_query([("a", "b".repeat(5000).as_str())].into_iter(), 100).len() <= 100);
+    }
+}
