@@ -1,1 +1,17 @@
-//! Not written yet.
+//! The life of a gateway process: start, activate, watch, control, end.
+//!
+//! - [`Server`] starts everything and ends it in good order.
+//! - [`api`] is what the control socket offers; [`Client`] is its other end.
+
+pub mod api;
+mod client;
+mod keys;
+mod lifecycle;
+mod server;
+mod stream;
+mod watch;
+
+pub use client::{Client, ClientError, Lines};
+pub use keys::{CreateKey, Key, NewKey, RotateKey};
+pub use lifecycle::{Activation, SnapshotStatus, Status};
+pub use server::{Options, Server, ServerError};

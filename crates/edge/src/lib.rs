@@ -1,1 +1,42 @@
-//! Not written yet.
+//! Sockets, TLS, protocols, and the pipeline that decides on every call.
+//!
+//! ```text
+//! Gateway ──► Worker (a thread) ──► connection ──► h1 | h2 ──► pipeline ──► answer
+//!    │                                                             │
+//!    └── Snapshot (immutable, swapped)  ◄── route, guards ◄────────┤
+//!        Lasting (keys, counters, metrics)                         └──► Transaction ──► event
+//! ```
+//!
+//! - [`Snapshot::compile`] makes of a configuration what is served; `haechi check` is that, and nothing more.
+//! - [`Gateway`] runs workers and swaps snapshots under them.
+//! - [`Lasting`] is what no activation forgets.
+
+mod addresses;
+mod answer;
+mod budget;
+mod channel;
+mod connection;
+mod deadline;
+mod export;
+mod forward;
+mod gateway;
+mod h1;
+mod h2;
+mod jwks;
+mod lasting;
+mod pipeline;
+mod request;
+mod request_body;
+mod respond;
+mod rewound;
+mod shared;
+mod snapshot;
+mod tls;
+mod transaction;
+mod worker;
+
+pub use export::Collector;
+pub use gateway::{EdgeStatus, Gateway, GatewayError, Listening};
+pub use jwks::JwksStatus;
+pub use lasting::Lasting;
+pub use snapshot::Snapshot;

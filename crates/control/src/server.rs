@@ -1,0 +1,280 @@
+//! One gateway process, from its start to its end.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use haechi_config::Diagnostics;
+use haechi_edge::{Collector, Gateway, GatewayError, Lasting, Snapshot};
+use haechi_events::{Export, Metrics, Recorder};
+use haechi_identity::{KeyRing, Pepper};
+use haechi_store::{Outcome, State, StateError};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::oneshot;
+
+use crate::api::{self, Who};
+use crate::keys::{control_event, record, stamp};
+use crate::lifecycle::{Activation, Lifecycle, keep, load};
+use crate::watch::{self, Watch};
+
+/// Events that wait for the writer, for each worker: 400,000 a second are written in time.
+const EVENT_QUEUE: usize = 8192;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration.
+    pub config: PathBuf,
+    /// Takes the place of the first listener's address.
+    pub listen: Option<SocketAddr>,
+    /// Who started it, for the history.
+    pub who: String,
+    /// Whether notices (activations by file watch) are printed on standard error.
+    pub notices: bool,
+}
+
+/// A running gateway.
+pub struct Server {
+    lifecycle: Arc<Lifecycle>,
+    socket: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    control: Option<JoinHandle<()>>,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug)]
+pub enum ServerError {
+    /// The configuration, or a file it names, is wrong.
+    Config(Diagnostics),
+    /// The data directory cannot be used.
+    State(StateError),
+    /// A socket or a thread cannot be had.
+    Gateway(GatewayError),
+    /// A directory or socket of the gateway's own cannot be used.
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Starts everything. All sockets are open when this returns.
+    ///
+    /// # Errors
+    /// See [`ServerError`]; then nothing runs.
+    pub fn start(options: &Options) -> Result<Self, ServerError> {
+        let config = load(&options.config, options.listen).map_err(ServerError::Config)?;
+        let state = State::open(&config.data).map_err(ServerError::State)?;
+        let pepper = state.pepper().map_err(ServerError::State)?;
+        let ring = Arc::new(KeyRing::new(Pepper::new(*pepper)));
+        for row in state.keys().map_err(ServerError::State)? {
+            ring.insert(record(&row));
+        }
+        let metrics = Arc::new(Metrics::default());
+        let lasting = Lasting::new(ring, metrics.clone()).map_err(ServerError::Gateway)?;
+        let snapshot = Snapshot::compile(&config, &lasting).map_err(ServerError::Config)?;
+        let export = match &config.otlp {
+            Some(otlp) => {
+                let url = &otlp.endpoint;
+                let path = format!("{}/v1/traces", url.path.trim_end_matches('/'));
+                let collector =
+                    Collector::start(url.tls, &url.host, url.port, &path).map_err(ServerError::Gateway)?;
+                Some(Box::new(collector) as Box<dyn Export>)
+            }
+            None => None,
+        };
+        let recorder = haechi_events::Options {
+            dir: config.events.dir.clone(),
+            max_size: config.events.max_size,
+            max_age: config.events.max_age,
+            workers: snapshot.workers(),
+            queue: EVENT_QUEUE,
+            export,
+        };
+        let doing = format!("cannot keep events in `{}`", config.events.dir.display());
+        let recorder =
+            Recorder::start(recorder, metrics).map_err(|source| ServerError::Io { doing, source })?;
+        let mut watch = Watch::default();
+        watch.set(snapshot.files.clone());
+        let now = SystemTime::now();
+        let mut activation = Activation {
+            id: 0,
+            at: stamp(now),
+            who: options.who.clone(),
+            why: "start".to_owned(),
+            outcome: "activated".to_owned(),
+            digest: snapshot.digest.to_string(),
+            message: String::new(),
+        };
+        let control = bind_control(&config.control.socket)?;
+        let collector = config.control.metrics.map(bind_metrics).transpose()?;
+        let gateway = Gateway::start(snapshot, lasting.clone(), &recorder).map_err(ServerError::Gateway)?;
+        let state = Mutex::new(state);
+        activation.id = keep(&state, &activation, Outcome::Activated, now, config.text());
+        lasting.metrics.activation("activated");
+        let _ =
+            recorder.record_durable(control_event("gateway-started", &options.who, &activation.digest, ""));
+        let lifecycle = Arc::new(Lifecycle {
+            config: options.config.clone(),
+            listen: options.listen,
+            gateway,
+            lasting,
+            recorder,
+            state,
+            watch: Mutex::new(watch),
+            last: Mutex::new(activation),
+            started: now,
+        });
+        let (stop, stopped) = oneshot::channel();
+        let control = serve_control(lifecycle.clone(), control, collector, stopped, options.notices)?;
+        Ok(Self {
+            lifecycle,
+            socket: config.control.socket.clone(),
+            stop: Some(stop),
+            control: Some(control),
+        })
+    }
+
+    /// Where callers connect, in the order of the configuration.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut listening = self.lifecycle.gateway.listening();
+        listening.sort_by_key(|listening| listening.order);
+        listening.into_iter().map(|listening| listening.address).collect()
+    }
+
+    /// The control socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The snapshot's digest, its number of APIs and of operations.
+    pub fn summary(&self) -> (String, usize, usize) {
+        let snapshot = self.lifecycle.gateway.snapshot();
+        (snapshot.digest.to_string(), snapshot.apis().count(), snapshot.operations())
+    }
+
+    /// Ends in good order: accepts nothing more, lets requests in progress end, writes what is queued. Blocks.
+    pub fn stop(mut self) {
+        let drain = self.lifecycle.gateway.snapshot().drain;
+        self.lifecycle.gateway.drain(drain);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(control) = self.control.take() {
+            let _ = control.join();
+            let _ = std::fs::remove_file(&self.socket);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.lifecycle.gateway.drain(Duration::ZERO);
+        self.end();
+    }
+}
+
+fn bind_control(path: &Path) -> Result<std::os::unix::net::UnixListener, ServerError> {
+    let failed = |source| ServerError::Io {
+        doing: format!("cannot open the control socket `{}`", path.display()),
+        source,
+    };
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+    }
+    // A socket nobody answers on was left by a process that was killed.
+    if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+fn bind_metrics(address: SocketAddr) -> Result<std::net::TcpListener, ServerError> {
+    let failed = |source| ServerError::Io { doing: format!("cannot serve metrics on `{address}`"), source };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Control socket, metrics and file watch, on a thread of their own.
+fn serve_control(
+    lifecycle: Arc<Lifecycle>,
+    control: std::os::unix::net::UnixListener,
+    collector: Option<std::net::TcpListener>,
+    stopped: oneshot::Receiver<()>,
+    notices: bool,
+) -> Result<JoinHandle<()>, ServerError> {
+    let failed = |source| ServerError::Io { doing: "cannot start the control thread".to_owned(), source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    std::thread::Builder::new()
+        .name("haechi-control".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let Ok(control) = UnixListener::from_std(control) else { return };
+                let routes = api::routes(lifecycle.clone()).into_make_service_with_connect_info::<Who>();
+                let socket = tokio::spawn(axum::serve(control, routes).into_future());
+                if let Some(Ok(collector)) = collector.map(TcpListener::from_std) {
+                    let routes = api::metrics_routes().with_state(lifecycle.clone());
+                    tokio::spawn(axum::serve(collector, routes).into_future());
+                }
+                let watching = tokio::spawn(watch_files(lifecycle, notices));
+                let _ = stopped.await;
+                socket.abort();
+                watching.abort();
+            });
+            // Followers of events may still be connected.
+            runtime.shutdown_background();
+        })
+        .map_err(failed)
+}
+
+async fn watch_files(lifecycle: Arc<Lifecycle>, notices: bool) {
+    let mut every = tokio::time::interval(watch::EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let lifecycle = lifecycle.clone();
+        let Ok(Some(outcome)) = tokio::task::spawn_blocking(move || lifecycle.watch()).await else {
+            continue;
+        };
+        if notices {
+            match outcome {
+                Ok(activation) => {
+                    eprintln!("{} {} (a file has changed)", activation.outcome, activation.digest)
+                }
+                Err(message) => eprintln!("refused, the last good configuration goes on:\n{message}"),
+            }
+        }
+    }
+}
+
+// === impl ServerError ===
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(wrong) => wrong.fmt(f),
+            Self::State(error) => error.fmt(f),
+            Self::Gateway(error) => error.fmt(f),
+            Self::Io { doing, source } => write!(f, "{doing}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}

@@ -1,0 +1,194 @@
+//! A response on its way to the caller, whatever the protocol.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use haechi_upstream::Lease;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use crate::budget::Budget;
+
+/// A response on its way to the caller.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// End-to-end headers only; length and framing are the protocol's.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: AnswerBody,
+}
+
+/// A response's body.
+pub(crate) enum AnswerBody {
+    /// None. A `Content-Length` among the headers then speaks of the body that `GET` would have had.
+    Empty,
+    /// Made here, or read whole to be judged.
+    Full(Bytes),
+    /// Passes as the upstream sends it.
+    Passing(Box<PassingBody>),
+}
+
+/// An upstream's body as it comes; gives its connection back at the end.
+pub(crate) struct PassingBody {
+    /// What was read to be judged and turned out too long for that.
+    head: Option<Bytes>,
+    body: Incoming,
+    lease: Option<Lease>,
+    idle: Duration,
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+/// A body that was to be judged.
+pub(crate) enum Gathered {
+    /// All of it.
+    Whole(Bytes),
+    /// Too long: it passes as it comes.
+    TooLong(AnswerBody),
+    /// It could not be read.
+    Failed(PassingError),
+}
+
+/// Why a response's body ended early: the response in progress cannot be completed.
+#[derive(Debug)]
+pub(crate) enum PassingError {
+    /// The upstream broke off, or what it sends is not HTTP.
+    Broken,
+    /// The upstream fell silent.
+    Silent,
+}
+
+// === impl AnswerBody ===
+
+impl AnswerBody {
+    /// The length, where it is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Full(bytes) => Some(bytes.len() as u64),
+            Self::Passing(passing) => passing.size_hint().exact(),
+        }
+    }
+
+    /// Reads it whole to be judged, unless it is longer than `limit` or memory is short.
+    pub(crate) async fn gather(self, limit: usize, budget: &Budget) -> Gathered {
+        let mut passing = match self {
+            Self::Passing(passing) => passing,
+            Self::Empty => return Gathered::Whole(Bytes::new()),
+            Self::Full(bytes) => return Gathered::Whole(bytes),
+        };
+        let mut share = budget.share();
+        let mut read = BytesMut::new();
+        loop {
+            match poll_fn(|cx| passing.poll_data(cx)).await {
+                Some(Ok(data)) => {
+                    read.extend_from_slice(&data);
+                    if read.len() > limit || share.take(data.len()).is_err() {
+                        passing.head = Some(read.freeze());
+                        return Gathered::TooLong(Self::Passing(passing));
+                    }
+                }
+                Some(Err(error)) => return Gathered::Failed(error),
+                None => return Gathered::Whole(share.hold(read.freeze())),
+            }
+        }
+    }
+}
+
+// === impl PassingBody ===
+
+impl PassingBody {
+    /// A body that may be silent for `idle` at most.
+    pub(crate) fn new(body: Incoming, lease: Lease, idle: Duration) -> AnswerBody {
+        if body.is_end_stream() {
+            lease.release();
+            return AnswerBody::Empty;
+        }
+        AnswerBody::Passing(Box::new(Self { head: None, body, lease: Some(lease), idle, silence: None }))
+    }
+
+    /// The next piece; nothing at the end. Trailers are not passed on.
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PassingError>>> {
+        if let Some(head) = self.head.take() {
+            return Poll::Ready(Some(Ok(head)));
+        }
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if self.body.is_end_stream() {
+                        self.release();
+                    }
+                    if let Some(silence) = &mut self.silence {
+                        silence.as_mut().reset(Instant::now() + self.idle);
+                    }
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(PassingError::Broken))),
+                Poll::Ready(None) => {
+                    self.release();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => break,
+            }
+        }
+        // Only a body that keeps us waiting needs a timer.
+        let idle = self.idle;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        ready!(silence.as_mut().poll(cx));
+        Poll::Ready(Some(Err(PassingError::Silent)))
+    }
+
+    fn release(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.release();
+        }
+    }
+}
+
+impl Body for PassingBody {
+    type Data = Bytes;
+    type Error = PassingError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, PassingError>>> {
+        self.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.head.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let head = self.head.as_ref().map_or(0, |head| head.len() as u64);
+        self.body.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(head + rest))
+    }
+}
+
+// === impl PassingError ===
+
+impl PassingError {
+    /// Stable kebab-case word for events and metrics.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Broken => "upstream-body-broken",
+            Self::Silent => "upstream-body-timeout",
+        }
+    }
+}
+
+impl std::fmt::Display for PassingError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl std::error::Error for PassingError {}

@@ -1,0 +1,146 @@
+//! One accepted connection: TLS, then which protocol is spoken.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use haechi_upstream::Stream;
+use rustls::ServerConfig;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::deadline::Deadline;
+use crate::snapshot::Protocols;
+use crate::worker::Worker;
+use crate::{h1, h2};
+
+/// How an HTTP/2 connection begins (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What is known of a connection before its first request.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The other end of the connection: a caller, or a proxy in front.
+    pub(crate) address: SocketAddr,
+    /// The listener, by its address as configured.
+    pub(crate) listener: Arc<str>,
+    /// What TLS agreed on.
+    pub(crate) tls: Option<TlsFacts>,
+}
+
+/// What TLS agreed on.
+#[derive(Debug)]
+pub(crate) struct TlsFacts {
+    pub(crate) version: &'static str,
+    pub(crate) cipher: &'static str,
+    pub(crate) server_name: Option<Box<str>>,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, address: SocketAddr, listener: Arc<str>) {
+    let snapshot = worker.snapshot();
+    let Some(listening) = snapshot.listeners.get(&*listener) else { return };
+    let (tls, protocols) = (listening.tls.clone(), listening.protocols);
+    let timeouts = snapshot.timeouts.clone();
+    drop(snapshot);
+    if tcp.set_nodelay(true).is_err() {
+        return;
+    }
+    let deadline = worker.deadlines.add();
+    match tls {
+        Some(config) => {
+            let Some((stream, facts, h2)) = handshake(&worker, tcp, config, timeouts.tls_handshake).await
+            else {
+                return;
+            };
+            let peer = Rc::new(Peer { address, listener, tls: Some(facts) });
+            if h2 {
+                h2::serve(worker, peer, stream, BytesMut::new(), deadline).await;
+            } else {
+                h1::serve(worker, peer, stream, BytesMut::new(), deadline).await;
+            }
+        }
+        None => {
+            let peer = Rc::new(Peer { address, listener, tls: None });
+            plain(worker, peer, tcp, protocols, timeouts.first_byte, deadline).await;
+        }
+    }
+}
+
+/// A plaintext connection speaks HTTP/2 if it begins with the preface, and HTTP/1 if it begins with anything else.
+async fn plain(
+    worker: Rc<Worker>,
+    peer: Rc<Peer>,
+    mut tcp: TcpStream,
+    protocols: Protocols,
+    first_byte: Duration,
+    deadline: Rc<Deadline>,
+) {
+    let mut unread = BytesMut::new();
+    let h2 = match (protocols.http1, protocols.http2) {
+        (true, true) => {
+            deadline.rest(Instant::now(), first_byte);
+            loop {
+                // Until the first byte came, the socket alone is watched and no memory is held.
+                if unread.is_empty() && deadline.wait(|cx| tcp.poll_read_ready(cx)).await.is_err() {
+                    return;
+                }
+                unread.reserve(PREFACE.len());
+                let read = match timeout(first_byte, tcp.read_buf(&mut unread)).await {
+                    Ok(Ok(read)) => read,
+                    _ => return,
+                };
+                if read == 0 || !PREFACE.starts_with(unread.get(..PREFACE.len()).unwrap_or(&unread)) {
+                    break false;
+                }
+                if unread.len() >= PREFACE.len() {
+                    break true;
+                }
+            }
+        }
+        (_, http2) => http2,
+    };
+    let stream = Stream::Plain(tcp);
+    if h2 {
+        h2::serve(worker, peer, stream, unread, deadline).await;
+    } else {
+        h1::serve(worker, peer, stream, unread, deadline).await;
+    }
+}
+
+async fn handshake(
+    worker: &Worker,
+    tcp: TcpStream,
+    config: Arc<ServerConfig>,
+    within: Duration,
+) -> Option<(Stream, TlsFacts, bool)> {
+    // Boxed: the handshake's state is large and gone when the connection serves.
+    let accepting = Box::pin(timeout(within, TlsAcceptor::from(config).accept(tcp)));
+    let stream = match accepting.await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(_)) | Err(_) => {
+            worker.metrics().tls_failed();
+            return None;
+        }
+    };
+    let (_, session) = stream.get_ref();
+    let facts = TlsFacts {
+        version: match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
+            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+            _ => "",
+        },
+        cipher: session
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or_default(),
+        server_name: session.server_name().map(Box::from),
+    };
+    let h2 = session.alpn_protocol() == Some(b"h2");
+    worker.metrics().tls_done(facts.version);
+    Some((Stream::Tls(Box::new(stream.into())), facts, h2))
+}

@@ -1,0 +1,305 @@
+//! One HTTP/2 connection: hyper's protocol engine, our deadlines and our pipeline.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use haechi_upstream::Stream;
+use haechi_wire::{Authority, HeadersBuilder, Refusal, RefusalKind};
+use http::header::HOST;
+use http::{Method, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use crate::answer::{Answer, AnswerBody, PassingError};
+use crate::connection::Peer;
+use crate::deadline::{Deadline, Interrupted};
+use crate::pipeline;
+use crate::request::Request;
+use crate::request_body::RequestBody;
+use crate::rewound::Rewound;
+use crate::snapshot::Timeouts;
+use crate::transaction::{Ending, Transaction};
+use crate::worker::Worker;
+
+/// Flow-control window of one stream: what a caller may send before anyone reads it.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// Flow-control window of a connection, shared by its streams.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes of responses a connection buffers for one stream.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams the caller may open and reset before they were even looked at (CVE-2023-44487, rapid reset).
+const PENDING_RESETS: usize = 20;
+/// Streams the caller may make us reset (CVE-2025-8671, MadeYouReset).
+const LOCAL_RESETS: usize = 64;
+
+/// Serves one connection until either side ends it.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    peer: Rc<Peer>,
+    stream: Stream,
+    unread: BytesMut,
+    deadline: Rc<Deadline>,
+) {
+    let snapshot = worker.snapshot();
+    let timeouts = snapshot.timeouts.clone();
+    let mut builder = http2::Builder::new(Local);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(snapshot.max_streams)
+        .max_header_list_size(u32::try_from(snapshot.wire.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(LOCAL_RESETS);
+    drop(snapshot);
+    let streams = Rc::new(Streams::new(deadline.clone(), timeouts.clone()));
+    let service = {
+        let (worker, streams) = (worker.clone(), streams.clone());
+        service_fn(move |request| {
+            let call = call(worker.clone(), peer.clone(), streams.begin(), request);
+            async move { Ok::<_, Infallible>(call.await) }
+        })
+    };
+    let io = TokioIo::new(Rewound { unread, stream });
+    let mut connection = pin!(builder.serve_connection(io, service));
+    deadline.rest(Instant::now(), timeouts.first_byte);
+    loop {
+        let polled = deadline
+            .wait(|cx| connection.as_mut().poll(cx).map(|result| result.map_err(std::io::Error::other)))
+            .await;
+        match polled {
+            Ok(()) | Err(Interrupted::Io) => return,
+            // Streams that wait for their upstream have deadlines of their own.
+            Err(Interrupted::Overdue) if streams.serving.get() > 0 => {
+                deadline.allow(Instant::now(), timeouts.write);
+            }
+            // Responses that nobody reads end here.
+            Err(Interrupted::Overdue) if streams.open.get() > 0 => return,
+            Err(Interrupted::Overdue | Interrupted::Closing) => break,
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    deadline.allow(Instant::now(), timeouts.write);
+    let _ = deadline
+        .wait(|cx| connection.as_mut().poll(cx).map(|result| result.map_err(std::io::Error::other)))
+        .await;
+}
+
+/// What a connection's streams do: while one is open the connection is not idle.
+struct Streams {
+    deadline: Rc<Deadline>,
+    timeouts: Arc<Timeouts>,
+    /// Not answered whole yet.
+    open: Cell<usize>,
+    /// Not answered at all yet.
+    serving: Cell<usize>,
+}
+
+/// One open stream.
+struct OpenStream {
+    streams: Rc<Streams>,
+    serving: bool,
+}
+
+/// A response's body that ends its transaction.
+struct StreamBody {
+    body: AnswerBody,
+    transaction: Option<Transaction>,
+    stream: OpenStream,
+}
+
+async fn call(
+    worker: Rc<Worker>,
+    peer: Rc<Peer>,
+    mut stream: OpenStream,
+    request: http::Request<Incoming>,
+) -> http::Response<StreamBody> {
+    let method = request.method().clone();
+    let (answer, transaction) = match translate(request) {
+        Ok(request) => Box::pin(pipeline::serve(&worker, &peer, request)).await,
+        Err(refusal) => pipeline::refuse_head(&worker, &peer, &refusal),
+    };
+    stream.answered();
+    let Answer { status, headers, body } = answer;
+    let bodiless =
+        method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    let body = if bodiless { AnswerBody::Empty } else { body };
+    let mut response = http::Response::new(StreamBody { body, transaction: Some(transaction), stream });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The same request in our own words. `Host` and `:authority` must not disagree (RFC 9113, section 8.3.1).
+fn translate(request: http::Request<Incoming>) -> Result<Request, Refusal> {
+    let (head, body) = request.into_parts();
+    let mut headers = HeadersBuilder::with_capacity(head.headers.len() + 1, 1024);
+    for (name, value) in &head.headers {
+        headers.push(name.as_str().as_bytes(), value.as_bytes());
+    }
+    let host = head.headers.get(HOST);
+    let authority = match head.uri.authority() {
+        Some(authority) => {
+            if host.is_none() {
+                headers.push(b"host", authority.as_str().as_bytes());
+            }
+            Some(Authority::parse(authority.as_str().as_bytes())?)
+        }
+        None => host.map(|host| Authority::parse(host.as_bytes())).transpose()?,
+    };
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let same = |value: &http::HeaderValue| {
+        Authority::parse(value.as_bytes()).is_ok_and(|other| Some(&other) == authority.as_ref())
+    };
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() || first.is_some_and(|first| !same(first)) {
+        return Err(RefusalKind::HostMismatch.into());
+    }
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(Bytes::copy_from_slice(query.as_bytes()))),
+        None => (target, None),
+    };
+    Ok(Request {
+        started: Instant::now(),
+        now: SystemTime::now(),
+        version: Version::HTTP_2,
+        method: head.method,
+        path: Bytes::copy_from_slice(path.as_bytes()),
+        query,
+        authority,
+        headers: headers.finish(),
+        body: if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Http2(body) },
+    })
+}
+
+// === impl Streams ===
+
+impl Streams {
+    fn new(deadline: Rc<Deadline>, timeouts: Arc<Timeouts>) -> Self {
+        Self { deadline, timeouts, open: Cell::new(0), serving: Cell::new(0) }
+    }
+
+    fn begin(self: &Rc<Self>) -> OpenStream {
+        self.open.set(self.open.get() + 1);
+        self.serving.set(self.serving.get() + 1);
+        self.deadline.lift();
+        OpenStream { streams: self.clone(), serving: true }
+    }
+
+    /// Something moved.
+    fn progress(&self) {
+        self.deadline.allow(Instant::now(), self.timeouts.write);
+    }
+}
+
+// === impl OpenStream ===
+
+impl OpenStream {
+    /// From now on the caller must read.
+    fn answered(&mut self) {
+        if std::mem::take(&mut self.serving) {
+            self.streams.serving.set(self.streams.serving.get().saturating_sub(1));
+            self.streams.progress();
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.answered();
+        let open = self.streams.open.get().saturating_sub(1);
+        self.streams.open.set(open);
+        if open == 0 {
+            self.streams.deadline.rest(Instant::now(), self.streams.timeouts.idle);
+        }
+    }
+}
+
+// === impl StreamBody ===
+
+impl StreamBody {
+    fn end(&mut self, ending: Ending) {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.end(ending);
+        }
+    }
+}
+
+impl Body for StreamBody {
+    type Data = Bytes;
+    type Error = PassingError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, PassingError>>> {
+        let this = self.get_mut();
+        let data = match &mut this.body {
+            AnswerBody::Empty => None,
+            AnswerBody::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.body = AnswerBody::Empty;
+                Some(Ok(bytes))
+            }
+            AnswerBody::Passing(passing) => std::task::ready!(passing.poll_data(cx)),
+        };
+        match &data {
+            Some(Ok(bytes)) => {
+                this.stream.streams.progress();
+                if let Some(transaction) = &mut this.transaction {
+                    transaction.count_sent(bytes.len());
+                }
+                if this.is_end_stream() {
+                    this.end(Ending::Sent);
+                }
+            }
+            Some(Err(error)) => this.end(Ending::Broken(error.code())),
+            None => this.end(Ending::Sent),
+        }
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            AnswerBody::Empty => true,
+            AnswerBody::Full(bytes) => bytes.is_empty(),
+            AnswerBody::Passing(passing) => passing.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.length().map(SizeHint::with_exact).unwrap_or_default()
+    }
+}
+
+impl Drop for StreamBody {
+    /// A body that is over before it was polled (an empty one) was sent; any other was given up by the caller.
+    fn drop(&mut self) {
+        let ending = if self.is_end_stream() { Ending::Sent } else { Ending::Aborted };
+        self.end(ending);
+    }
+}
+
+/// Runs hyper's tasks on this worker.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Local
+where
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}

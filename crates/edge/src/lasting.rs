@@ -1,0 +1,52 @@
+//! What outlives snapshots: activating a configuration forgets no counter, no key and no session.
+
+use std::sync::Arc;
+
+use haechi_events::Metrics;
+use haechi_identity::{KeyRing, Pepper};
+use haechi_limits::Counters;
+
+use crate::gateway::GatewayError;
+use crate::jwks::Jwks;
+use crate::tls::{self, Tickets};
+
+/// What outlives snapshots.
+pub struct Lasting {
+    /// API keys; a revocation holds from the next request on, whatever the snapshot.
+    pub keys: Arc<KeyRing>,
+    /// How much of its rate each caller has used.
+    pub counters: Arc<Counters>,
+    /// The process's metrics.
+    pub metrics: Arc<Metrics>,
+    pub(crate) jwks: Arc<Jwks>,
+    pub(crate) tickets: Tickets,
+}
+
+// === impl Lasting ===
+
+impl Lasting {
+    /// For a gateway that runs.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no random bytes.
+    pub fn new(keys: Arc<KeyRing>, metrics: Arc<Metrics>) -> Result<Arc<Self>, GatewayError> {
+        let jwks = Jwks::start()
+            .map_err(|source| GatewayError::new("cannot start the thread that fetches keys", source))?;
+        Self::with(keys, metrics, jwks)
+    }
+
+    /// For checking a configuration: nothing is fetched, nothing is known.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn for_check() -> Result<Arc<Self>, GatewayError> {
+        Self::with(Arc::new(KeyRing::new(Pepper::new([0; 32]))), Arc::default(), Jwks::idle())
+    }
+
+    fn with(keys: Arc<KeyRing>, metrics: Arc<Metrics>, jwks: Arc<Jwks>) -> Result<Arc<Self>, GatewayError> {
+        let tickets = tls::tickets().map_err(|error| {
+            GatewayError::new("cannot make keys for session tickets", std::io::Error::other(error))
+        })?;
+        Ok(Arc::new(Self { keys, counters: Arc::default(), metrics, jwks, tickets }))
+    }
+}

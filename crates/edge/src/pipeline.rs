@@ -1,0 +1,518 @@
+//! The life of a request: canonical form, route, guards, upstream, response.
+//!
+//! Both protocols end here. Every way out is an [`Answer`] and a [`Transaction`]: the response that is sent, and the
+//! event that tells why.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use haechi_contract::{HeadView, Lookup, Params, Place, Violation};
+use haechi_events::{TraceContext, VerdictRecord, is_sampled};
+use haechi_guard::{Denial, Exchange, Mode, Reason, Remedy, Verdict};
+use haechi_upstream::{OutBody, Reply, UpstreamError};
+use haechi_wire::forwarded::{ClientView, Scheme};
+use haechi_wire::{CanonicalPath, Headers, Query, Refusal};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use crate::answer::{Answer, AnswerBody, Gathered, PassingBody};
+use crate::connection::Peer;
+use crate::forward::{self, Facts, X_REQUEST_ID};
+use crate::request::Request;
+use crate::request_body::{BodyError, RequestBody};
+use crate::respond::{self, Problem};
+use crate::snapshot::{Operation, Snapshot};
+use crate::transaction::Transaction;
+use crate::worker::Worker;
+
+/// Most parameters in a query: more than any form, few enough to be walked.
+const QUERY_PAIRS: usize = 256;
+
+/// Longest response that is read whole to be judged; longer ones pass unjudged, and the event says so.
+const INSPECTED_RESPONSE: usize = 1024 * 1024;
+
+/// Judges a request and answers it: with the upstream's response, or with the reason why not.
+pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) -> (Answer, Transaction) {
+    let snapshot = worker.snapshot();
+    let trusted = snapshot.trusted(&peer.listener);
+    let view = ClientView::of(peer.address.ip(), &request.headers, trusted);
+    let through_proxy = !trusted.is_empty() && view.addr != peer.address.ip().to_canonical();
+    let trace = trace(&request, through_proxy, snapshot.sample);
+    let mut transaction = Transaction::begin(worker, peer, &snapshot, &request, view.addr, &trace);
+    let method = request.method.clone();
+    let mut call = Call {
+        worker,
+        snapshot: &snapshot,
+        client: view.addr,
+        secure: view.proto.map_or(peer.tls.is_some(), |proto| proto == Scheme::Https),
+        trace,
+        extra: Vec::new(),
+        transaction: &mut transaction,
+    };
+    let outcome = call.run(request).await;
+    let extra = call.extra;
+    let mut answer = match outcome {
+        Ok(answer) => answer,
+        Err(problem) => {
+            transaction.answered_here(&problem);
+            respond::answer(&problem, transaction.id(), &method)
+        }
+    };
+    answer.headers.extend(extra);
+    (finish(answer, &mut transaction), transaction)
+}
+
+/// Answers bytes that are no request.
+pub(crate) fn refuse_head(worker: &Rc<Worker>, peer: &Peer, refusal: &Refusal) -> (Answer, Transaction) {
+    let problem = malformed(refusal);
+    early(worker, peer, &problem, refusal.code())
+}
+
+/// Answers a head that did not come in time.
+pub(crate) fn slow_head(worker: &Rc<Worker>, peer: &Peer) -> (Answer, Transaction) {
+    let detail = "The head of the request did not come in time.";
+    early(worker, peer, &Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", detail), "head-timeout")
+}
+
+fn early(worker: &Rc<Worker>, peer: &Peer, problem: &Problem, code: &'static str) -> (Answer, Transaction) {
+    let mut transaction = Transaction::without_request(worker, peer);
+    transaction.wire_refused(code, problem);
+    let answer = respond::answer(problem, transaction.id(), &Method::GET);
+    (finish(answer, &mut transaction), transaction)
+}
+
+fn finish(mut answer: Answer, transaction: &mut Transaction) -> Answer {
+    if let Ok(id) = HeaderValue::from_bytes(transaction.id().encode().as_bytes()) {
+        answer.headers.insert(X_REQUEST_ID, id);
+    }
+    transaction.answered(answer.status);
+    answer
+}
+
+/// A call in progress.
+struct Call<'a> {
+    worker: &'a Rc<Worker>,
+    snapshot: &'a Arc<Snapshot>,
+    client: IpAddr,
+    secure: bool,
+    trace: TraceContext,
+    /// Headers that guards add to whatever response the caller gets.
+    extra: Vec<(HeaderName, HeaderValue)>,
+    transaction: &'a mut Transaction,
+}
+
+// === impl Call ===
+
+impl Call<'_> {
+    async fn run(&mut self, request: Request) -> Result<Answer, Problem> {
+        let path = CanonicalPath::parse(&request.path).map_err(|refusal| {
+            self.transaction.wire(refusal.code(), &refusal.to_string());
+            bad_request(format!("The path cannot be used: {refusal}."))
+        })?;
+        let query = Query::parse(request.query.as_deref(), QUERY_PAIRS).map_err(|refusal| {
+            self.transaction.wire(refusal.code(), &refusal.to_string());
+            bad_request(format!("The query cannot be used: {refusal}."))
+        })?;
+        self.transaction.path(&path, &query);
+        let snapshot = self.snapshot.clone();
+        let host = request.authority.as_ref().map_or("", |authority| authority.host());
+        let (operation, params) = self.route(&snapshot, host, &request.method, &path)?;
+        self.transaction.operation(operation);
+
+        let mut exchange = Exchange {
+            now: request.now,
+            client: self.client,
+            method: &request.method,
+            path: &path,
+            query: &query,
+            headers: &request.headers,
+            api: &operation.api,
+            operation: &operation.id,
+            principal: None,
+            response_headers: Vec::new(),
+        };
+        let judged = self.guards(operation, &mut exchange).await;
+        self.extra.append(&mut exchange.response_headers);
+        let principal = exchange.principal.take();
+        self.transaction.principal(principal.as_deref());
+        judged?;
+
+        if let Some(contract) = &operation.contract {
+            let violations = contract.operation.validate_head(
+                &View { headers: &request.headers, query: &query },
+                &params,
+                contract.head_options,
+            );
+            self.violations(operation, contract.request, violations)?;
+        }
+        let body = self.body(operation, &request.headers, request.body).await?;
+
+        let facts = Facts {
+            id: self.transaction.id(),
+            trace: &self.trace,
+            client: self.client,
+            host: request.authority.as_ref().map_or("", |authority| authority.as_str()),
+            secure: self.secure,
+            principal: principal.as_deref(),
+            key_headers: &snapshot.key_headers,
+        };
+        let target = forward::target(&path, &query)
+            .ok_or_else(|| bad_request("The path cannot be sent on.".to_owned()))?;
+        let mut sent = http::Request::new(body);
+        sent.method_mut().clone_from(&request.method);
+        *sent.headers_mut() = forward::request_headers(&request.headers, &facts);
+        self.transaction.sending();
+        let reply = self.worker.pools.send(&operation.upstream, operation.timeout, &target, sent).await;
+        match reply {
+            Ok(reply) => {
+                self.transaction.upstream(&reply);
+                self.response(operation, &request.method, reply).await
+            }
+            Err(error) => Err(self.upstream_failed(&error)),
+        }
+    }
+
+    /// Host, method and path to the operation that is called.
+    fn route<'s>(
+        &mut self,
+        snapshot: &'s Snapshot,
+        host: &str,
+        method: &Method,
+        path: &CanonicalPath,
+    ) -> Result<(&'s Operation, Params), Problem> {
+        let (api, problem) = match snapshot.router.lookup(host, method, path.as_str()) {
+            Lookup::Found(found) => {
+                let operation = snapshot
+                    .apis
+                    .get(found.api.0 as usize)
+                    .and_then(|api| api.operations.get(found.operation))
+                    .filter(|operation| operation.exposed);
+                match operation {
+                    Some(operation) => return Ok((operation, found.params)),
+                    None => (Some(found.api), not_found("unknown-operation")),
+                }
+            }
+            Lookup::MethodNotAllowed { api, allow } => (Some(api), Problem::method_not_allowed(&allow)),
+            Lookup::NoOperation { api } => (Some(api), not_found("unknown-operation")),
+            Lookup::NoApi => (None, not_found("unknown-api")),
+        };
+        let api = api.and_then(|api| snapshot.apis.get(api.0 as usize));
+        let reason = Reason::new(problem.kind, "no contract names this call");
+        let mode = if api.is_some_and(|api| api.fallback.is_some()) { Mode::Observe } else { Mode::Enforce };
+        if let Some(api) = api {
+            self.transaction.api(&api.name);
+        }
+        self.transaction.verdict(VerdictRecord::denied("contract", mode, vec![reason]));
+        match api.and_then(|api| api.fallback.as_ref()) {
+            Some(fallback) => Ok((fallback, Params::default())),
+            None => Err(problem),
+        }
+    }
+
+    /// The guards on the head, in order.
+    async fn guards(&mut self, operation: &Operation, exchange: &mut Exchange<'_>) -> Result<(), Problem> {
+        for (mode, guard) in &operation.guards {
+            let mut verdict = guard.judge(exchange);
+            if let Some(source) = remedy(&verdict).and_then(|identity| self.snapshot.jwks.get(identity)) {
+                self.worker.shared.lasting.jwks.refresh(source).await;
+                verdict = guard.judge(exchange);
+            }
+            match verdict {
+                Verdict::Allow => self.transaction.verdict(VerdictRecord::allowed(guard.name(), *mode)),
+                Verdict::Deny(denial) => self.denied(operation, guard.name(), *mode, *denial)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The one place where a guard's mode is applied.
+    fn denied(
+        &mut self,
+        operation: &Operation,
+        guard: &'static str,
+        mode: Mode,
+        denial: Denial,
+    ) -> Result<(), Problem> {
+        let problem = Problem::denied(&denial);
+        let code = denial.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default();
+        self.worker.metrics().denied(&operation.metrics, guard, mode.as_str(), &code);
+        self.transaction.verdict(VerdictRecord::denied(guard, mode, denial.reasons));
+        if mode == Mode::Enforce { Err(problem) } else { Ok(()) }
+    }
+
+    /// What the contract says of the request.
+    fn violations(
+        &mut self,
+        operation: &Operation,
+        mode: Mode,
+        violations: Vec<Violation>,
+    ) -> Result<(), Problem> {
+        // What the contract only discourages is recorded and never refused.
+        let (advice, violations): (Vec<_>, Vec<_>) = violations.into_iter().partition(Violation::is_advice);
+        if !advice.is_empty() {
+            self.denied(operation, "contract", mode.min(Mode::Observe), violated(advice))?;
+        }
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            self.denied(operation, "contract", mode, violated(violations))
+        }
+    }
+
+    /// Reads and judges the body where the contract asks for it; else lets it pass as it comes.
+    async fn body(
+        &mut self,
+        operation: &Operation,
+        headers: &Headers,
+        body: RequestBody,
+    ) -> Result<OutBody, Problem> {
+        let limit = operation.body_limit;
+        if body.declared().is_some_and(|declared| declared > limit) {
+            return Err(self.body_failed(&BodyError::TooLarge { limit }));
+        }
+        let Some(contract) = operation.contract.as_ref().filter(|contract| contract.inspects_body) else {
+            let idle = self.snapshot.timeouts.body;
+            return Ok(body.into_stream(limit, idle));
+        };
+        let whole = body
+            .read_whole(limit, self.snapshot.timeouts.body, &self.worker.shared.bodies)
+            .await
+            .map_err(|error| self.body_failed(&error))?;
+        self.transaction.received(whole.len());
+        let encoded =
+            headers.get("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        let violations = match encoded {
+            Some(_) => vec![content_encoding()],
+            None => contract.operation.validate_body(headers.get_str("content-type"), &whole),
+        };
+        self.violations(operation, contract.request, violations)?;
+        Ok(if whole.is_empty() { OutBody::Empty } else { OutBody::Full(whole) })
+    }
+
+    fn body_failed(&mut self, error: &BodyError) -> Problem {
+        self.transaction.wire(error.code(), &error.to_string());
+        match error {
+            BodyError::TooLarge { limit } => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                format!("The body is longer than the {limit} bytes this operation takes."),
+            ),
+            BodyError::NoMemory => {
+                Problem::unavailable("overloaded", "Too many bodies are being read; try again.")
+            }
+            BodyError::TooSlow => {
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The body did not come in time.")
+            }
+            BodyError::Malformed(refusal) => malformed(refusal),
+            BodyError::Gone => bad_request("The body ended early.".to_owned()),
+        }
+    }
+
+    fn upstream_failed(&mut self, error: &UpstreamError) -> Problem {
+        // What looks like a broken upstream may be the caller's own body, which was passing through.
+        if let Some(body) = body_error(error) {
+            return self.body_failed(body);
+        }
+        self.transaction.upstream_failed(error);
+        self.worker.metrics().upstream_failed(error.code());
+        match error {
+            UpstreamError::Timeout { .. } | UpstreamError::ConnectTimeout { .. } => Problem::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream-timeout",
+                "The service behind the gateway did not answer in time.",
+            ),
+            UpstreamError::Busy { .. } => {
+                Problem::unavailable("overloaded", "The service behind the gateway is busy; try again.")
+            }
+            UpstreamError::Connect { .. } | UpstreamError::NoEndpoint => Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "upstream-unreachable",
+                "The service behind the gateway cannot be reached.",
+            ),
+            UpstreamError::Broken { .. } => Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "upstream-broken",
+                "The service behind the gateway broke off, or its answer is not HTTP.",
+            ),
+        }
+    }
+
+    /// The upstream's response, judged as far as the contract asks.
+    async fn response(
+        &mut self,
+        operation: &Operation,
+        method: &Method,
+        reply: Reply,
+    ) -> Result<Answer, Problem> {
+        let (mut head, body) = reply.response.into_parts();
+        if head.status.is_informational() {
+            return Err(Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "upstream-broken",
+                "The service behind the gateway changed the protocol unasked.",
+            ));
+        }
+        let bodiless = *method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
+        forward::response_headers(&mut head.headers, bodiless);
+        let mut body = PassingBody::new(body, reply.lease, operation.upstream.body_idle);
+        if let Some(contract) = operation.contract.as_ref().filter(|contract| contract.response != Mode::Off)
+            && !bodiless
+        {
+            body = self.judge_response(operation, contract, &head, body).await?;
+        }
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    async fn judge_response(
+        &mut self,
+        operation: &Operation,
+        contract: &crate::snapshot::Contracted,
+        head: &http::response::Parts,
+        body: AnswerBody,
+    ) -> Result<AnswerBody, Problem> {
+        if head.headers.contains_key(CONTENT_ENCODING) {
+            return Ok(body);
+        }
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let whole = match body.gather(INSPECTED_RESPONSE, &self.worker.shared.bodies).await {
+            Gathered::Whole(whole) => whole,
+            Gathered::TooLong(body) => return Ok(body),
+            Gathered::Failed(error) => {
+                self.transaction.wire(error.code(), "the response ended early");
+                return Err(Problem::new(
+                    StatusCode::BAD_GATEWAY,
+                    "upstream-broken",
+                    "The service behind the gateway broke off its response.",
+                ));
+            }
+        };
+        let violations = contract.operation.validate_response(head.status.as_u16(), content_type, &whole);
+        if violations.is_empty() {
+            return Ok(AnswerBody::Full(whole));
+        }
+        let denial = Denial {
+            status: StatusCode::BAD_GATEWAY,
+            problem: "response-refused",
+            detail: "The service's response breaks the contract of this operation.".into(),
+            disclose: false,
+            ..violated(violations)
+        };
+        self.denied(operation, "contract-response", contract.response, denial)?;
+        Ok(AnswerBody::Full(whole))
+    }
+}
+
+// === helpers ===
+
+/// The request's place in a trace. A caller's own sampling decision counts only if it comes through a trusted proxy:
+/// else anyone could have every request exported.
+fn trace(request: &Request, trusted: bool, sample: f64) -> TraceContext {
+    match request.headers.get("traceparent").and_then(TraceContext::continued) {
+        Some(trace) if trusted => trace,
+        Some(trace) => TraceContext { sampled: is_sampled(trace.trace_id, sample), ..trace },
+        None => TraceContext::start(sample),
+    }
+}
+
+/// The identity whose keys may be out of date.
+fn remedy(verdict: &Verdict) -> Option<&Arc<str>> {
+    match verdict {
+        Verdict::Deny(denial) => match &denial.remedy {
+            Some(Remedy::RefreshKeys { identity }) => Some(identity),
+            None => None,
+        },
+        Verdict::Allow => None,
+    }
+}
+
+/// A request that breaks the contract.
+fn violated(violations: Vec<Violation>) -> Denial {
+    let media =
+        violations.iter().any(|violation| matches!(violation.keyword.as_str(), "media-type" | "encoding"));
+    let detail = match violations.len() {
+        1 => "The request breaks the contract of this operation in one place.".to_owned(),
+        count => format!("The request breaks the contract of this operation in {count} places."),
+    };
+    Denial {
+        status: if media { StatusCode::UNSUPPORTED_MEDIA_TYPE } else { StatusCode::BAD_REQUEST },
+        problem: "contract-violation",
+        detail: detail.into(),
+        headers: Vec::new(),
+        reasons: violations.into_iter().map(reason).collect(),
+        disclose: true,
+        remedy: None,
+    }
+}
+
+fn reason(violation: Violation) -> Reason {
+    Reason {
+        code: violation.keyword.into(),
+        detail: violation.message,
+        at: Some(match violation.place {
+            Place::Body | Place::Response => violation.name,
+            Place::Path => format!("path parameter {}", violation.name),
+            Place::Query => format!("query parameter {}", violation.name),
+            Place::Header => format!("header {}", violation.name),
+            Place::Cookie => format!("cookie {}", violation.name),
+        }),
+        rule: Some(violation.schema_pointer),
+    }
+}
+
+/// A compressed body cannot be judged.
+fn content_encoding() -> Violation {
+    Violation {
+        place: Place::Header,
+        name: "content-encoding".to_owned(),
+        schema_pointer: String::new(),
+        keyword: "encoding".to_owned(),
+        message: "the body of this operation is inspected and must not be encoded".to_owned(),
+    }
+}
+
+/// The request's head as contracts look at it.
+struct View<'a> {
+    headers: &'a Headers,
+    query: &'a Query,
+}
+
+impl HeadView for View<'_> {
+    fn query<'a>(&'a self, visit: &mut dyn FnMut(&'a [u8], &'a [u8])) {
+        for (name, value) in self.query.pairs() {
+            visit(name.as_bytes(), value.as_bytes());
+        }
+    }
+
+    fn header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        for field in self.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes())) {
+            visit(field.value);
+        }
+    }
+}
+
+/// Bytes that are not HTTP, or HTTP that can be read in two ways.
+fn malformed(refusal: &Refusal) -> Problem {
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    Problem::new(status, "bad-request", format!("The request is refused: {refusal}."))
+}
+
+fn bad_request(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+}
+
+fn not_found(kind: &'static str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, kind, "No contract served here names this call.")
+}
+
+/// The body's own error inside what looks like an upstream's.
+fn body_error(error: &UpstreamError) -> Option<&BodyError> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(body) = error.downcast_ref::<BodyError>() {
+            return Some(body);
+        }
+        source = error.source();
+    }
+    None
+}

@@ -1,0 +1,302 @@
+//! A request's body as it arrives, whatever the protocol.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use haechi_upstream::OutBody;
+use haechi_wire::Refusal;
+use haechi_wire::h1::{BodyPart, BodyReader, CONTINUE};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::budget::Budget;
+use crate::channel::Channel;
+
+/// A request's body, not read yet.
+pub(crate) enum RequestBody {
+    /// The request has none.
+    Empty,
+    /// An HTTP/1 body, decoded from the connection's bytes.
+    Http1(H1Body),
+    /// An HTTP/2 stream's data.
+    Http2(Incoming),
+}
+
+/// An HTTP/1 body being decoded. The request loop keeps the other handle, to know whether the connection can go on.
+pub(crate) struct H1Body {
+    channel: Rc<Channel>,
+    progress: Rc<H1Progress>,
+    declared: Option<u64>,
+}
+
+/// How far the reading of an HTTP/1 body has come.
+pub(crate) struct H1Progress {
+    reader: RefCell<BodyReader>,
+    done: Cell<bool>,
+    /// The client waits for `100 Continue` before it sends.
+    awaited: Cell<bool>,
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// Longer than allowed.
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The memory for bodies is used up by other calls.
+    NoMemory,
+    /// It did not come in time.
+    TooSlow,
+    /// The bytes are not what HTTP allows.
+    Malformed(Refusal),
+    /// The client went away, or reset the stream.
+    Gone,
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    /// The length the client declared, if it did.
+    pub(crate) fn declared(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Http1(body) => body.declared,
+            Self::Http2(body) => body.size_hint().exact(),
+        }
+    }
+
+    /// Whether there is nothing to read.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Http1(_) => false,
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    /// Reads it whole: at most `limit` bytes, within `deadline`, its memory taken from `budget`.
+    pub(crate) async fn read_whole(
+        mut self,
+        limit: u64,
+        deadline: Duration,
+        budget: &Budget,
+    ) -> Result<Bytes, BodyError> {
+        let mut share = budget.share();
+        if self.is_empty() {
+            return Ok(Bytes::new());
+        }
+        if self.declared().is_some_and(|declared| declared > limit) {
+            return Err(BodyError::TooLarge { limit });
+        }
+        let reading = async {
+            let mut first = Bytes::new();
+            let mut rest = BytesMut::new();
+            while let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
+                let Ok(data) = frame?.into_data() else { continue };
+                let so_far = (first.len() + rest.len()) as u64;
+                if so_far + data.len() as u64 > limit {
+                    return Err(BodyError::TooLarge { limit });
+                }
+                share.take(data.len()).map_err(|_| BodyError::NoMemory)?;
+                // A body of one piece, the common case, is not copied.
+                if first.is_empty() {
+                    first = data;
+                } else {
+                    if rest.is_empty() {
+                        rest.extend_from_slice(&first);
+                        first = Bytes::new();
+                    }
+                    rest.extend_from_slice(&data);
+                }
+            }
+            Ok(if rest.is_empty() { first } else { rest.freeze() })
+        };
+        let bytes = timeout(deadline, reading).await.map_err(|_| BodyError::TooSlow)??;
+        Ok(share.hold(bytes))
+    }
+
+    /// Lets it pass as it arrives: at most `limit` bytes, never silent for longer than `idle`.
+    pub(crate) fn into_stream(self, limit: u64, idle: Duration) -> OutBody {
+        if self.is_empty() {
+            return OutBody::Empty;
+        }
+        OutBody::Stream(Box::pin(Passing { body: self, limit, left: limit, idle, silence: None }))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Http1(body) => body.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
+            Self::Http2(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(|_| BodyError::Gone))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.declared().map(SizeHint::with_exact).unwrap_or_default()
+    }
+}
+
+// === impl H1Body ===
+
+impl H1Body {
+    /// A body on `channel`, and the handle by which the request loop learns how far it was read.
+    pub(crate) fn new(
+        channel: Rc<Channel>,
+        reader: BodyReader,
+        declared: Option<u64>,
+        expect_continue: bool,
+    ) -> (Self, Rc<H1Progress>) {
+        let progress = Rc::new(H1Progress {
+            reader: RefCell::new(reader),
+            done: Cell::new(false),
+            awaited: Cell::new(expect_continue),
+        });
+        (Self { channel, progress: progress.clone(), declared }, progress)
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let part = self.channel.with_unread(|unread| self.progress.reader.borrow_mut().read(unread));
+            match part {
+                Ok(BodyPart::Data(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(BodyPart::End { .. }) => {
+                    self.progress.done.set(true);
+                    return Poll::Ready(None);
+                }
+                Ok(BodyPart::Incomplete) => {}
+                Err(refusal) => return Poll::Ready(Some(Err(BodyError::Malformed(refusal)))),
+            }
+            if self.progress.awaited.get() {
+                // 25 bytes into a socket buffer that is empty at this point: taken whole or not at all.
+                match ready!(self.channel.poll_write(cx, CONTINUE, b"")) {
+                    Ok(written) if written == CONTINUE.len() => self.progress.awaited.set(false),
+                    _ => return Poll::Ready(Some(Err(BodyError::Gone))),
+                }
+            }
+            match ready!(self.channel.poll_fill(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Some(Err(BodyError::Gone))),
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+// === impl H1Progress ===
+
+impl H1Progress {
+    /// Takes what is left of the body if it has arrived already; true if what follows on the connection is the next
+    /// request. A caller that still waits for `100 Continue` may send the body or not: nobody can say what follows.
+    pub(crate) fn skip_buffered(&self, channel: &Channel) -> bool {
+        while !self.done.get() && !self.awaited.get() {
+            match channel.with_unread(|unread| self.reader.borrow_mut().read(unread)) {
+                Ok(BodyPart::Data(_)) => {}
+                Ok(BodyPart::End { .. }) => self.done.set(true),
+                Ok(BodyPart::Incomplete) | Err(_) => return false,
+            }
+        }
+        self.done.get()
+    }
+}
+
+// === Passing ===
+
+/// A body that passes as it arrives, within its limit.
+struct Passing {
+    body: RequestBody,
+    limit: u64,
+    left: u64,
+    idle: Duration,
+    silence: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Body for Passing {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let idle = self.idle;
+            let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+            ready!(silence.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
+        };
+        self.silence = None;
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                match self.left.checked_sub(length) {
+                    Some(left) => {
+                        self.left = left;
+                        Some(Ok(frame))
+                    }
+                    None => Some(Err(BodyError::TooLarge { limit: self.limit }.into())),
+                }
+            }
+            Some(Err(error)) => Some(Err(error.into())),
+            None => None,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+// === impl BodyError ===
+
+impl BodyError {
+    /// Stable kebab-case word for events.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "body-too-large",
+            Self::NoMemory => "body-memory",
+            Self::TooSlow => "body-timeout",
+            Self::Malformed(refusal) => refusal.code(),
+            Self::Gone => "body-incomplete",
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
+            Self::NoMemory => f.write_str("the memory for bodies is used up"),
+            Self::TooSlow => f.write_str("the body did not come in time"),
+            Self::Malformed(refusal) => write!(f, "the body is malformed: {refusal}"),
+            Self::Gone => f.write_str("the client went away"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}

@@ -1,0 +1,147 @@
+//! What one configuration means: routes, guards, TLS. Immutable; swapped as a whole.
+
+mod compile;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use haechi_contract::{HeadOptions, Router};
+use haechi_events::OperationMetrics;
+use haechi_guard::{Guard, Mode};
+use haechi_upstream::Upstream;
+use haechi_wire::h1;
+use http::HeaderName;
+use ipnet::IpNet;
+use rustls::ServerConfig;
+
+use crate::jwks::Source;
+
+/// What one configuration means. Made by [`Snapshot::compile`].
+pub struct Snapshot {
+    /// A digest of the configuration and of every file it names: two snapshots with the same one are the same.
+    pub digest: Arc<str>,
+    /// When it was compiled.
+    pub compiled_at: SystemTime,
+    /// The files it was made from; a change of one calls for a new snapshot.
+    pub files: Vec<PathBuf>,
+    /// How long requests in progress may take to end when the gateway stops.
+    pub drain: Duration,
+    pub(crate) workers: usize,
+    pub(crate) router: Router,
+    pub(crate) apis: Vec<Api>,
+    /// By address as configured.
+    pub(crate) listeners: HashMap<Arc<str>, Listener>,
+    pub(crate) wire: h1::Limits,
+    pub(crate) timeouts: Arc<Timeouts>,
+    pub(crate) max_streams: u32,
+    pub(crate) connections: usize,
+    pub(crate) connections_per_address: u32,
+    pub(crate) body_memory: usize,
+    /// Share of traces that are exported, 0 to 1.
+    pub(crate) sample: f64,
+    /// Headers that carry API keys.
+    pub(crate) key_headers: Vec<HeaderName>,
+    /// Signing keys by identity.
+    pub(crate) jwks: HashMap<Arc<str>, Arc<Source>>,
+}
+
+/// A socket to listen on.
+pub(crate) struct Listener {
+    /// Its place in the configuration.
+    pub(crate) order: usize,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) protocols: Protocols,
+    /// Proxies whose word about the caller counts.
+    pub(crate) trusted: Vec<IpNet>,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Protocols {
+    pub(crate) http1: bool,
+    pub(crate) http2: bool,
+}
+
+/// How long a caller may take.
+#[derive(Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) tls_handshake: Duration,
+    /// From the connection to the first byte of the first request.
+    pub(crate) first_byte: Duration,
+    /// From a head's first byte to its last.
+    pub(crate) head: Duration,
+    /// A whole body that is inspected; the longest silence in one that passes.
+    pub(crate) body: Duration,
+    /// Between two requests.
+    pub(crate) idle: Duration,
+    /// Longest time without progress while a response is written.
+    pub(crate) write: Duration,
+}
+
+/// One API.
+pub(crate) struct Api {
+    pub(crate) name: Arc<str>,
+    /// In the order of its contract.
+    pub(crate) operations: Vec<Operation>,
+    /// What happens to calls that the contract does not name, where they are only observed.
+    pub(crate) fallback: Option<Operation>,
+}
+
+/// One operation: everything that is to be done with a call.
+pub(crate) struct Operation {
+    pub(crate) api: Arc<str>,
+    pub(crate) id: Arc<str>,
+    /// Whether it can be called at all.
+    pub(crate) exposed: bool,
+    /// The guards on the head, in order.
+    pub(crate) guards: Vec<(Mode, Arc<dyn Guard>)>,
+    pub(crate) contract: Option<Contracted>,
+    pub(crate) body_limit: u64,
+    /// From the request's first byte to the upstream's head of the response.
+    pub(crate) timeout: Duration,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) metrics: Arc<OperationMetrics>,
+}
+
+/// What the contract is asked.
+pub(crate) struct Contracted {
+    pub(crate) operation: Arc<haechi_contract::Operation>,
+    pub(crate) request: Mode,
+    pub(crate) response: Mode,
+    pub(crate) head_options: HeadOptions,
+    pub(crate) inspects_body: bool,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Proxies whose word counts on this listener.
+    pub(crate) fn trusted(&self, listener: &str) -> &[IpNet] {
+        self.listeners.get(listener).map_or(&[], |listener| &listener.trusted)
+    }
+
+    /// Worker threads it asks for.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Operations that can be called, over all APIs.
+    pub fn operations(&self) -> usize {
+        self.apis.iter().flat_map(|api| &api.operations).filter(|operation| operation.exposed).count()
+    }
+
+    /// Names of the APIs.
+    pub fn apis(&self) -> impl Iterator<Item = &str> {
+        self.apis.iter().map(|api| &*api.name)
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}

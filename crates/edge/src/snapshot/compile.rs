@@ -1,0 +1,456 @@
+//! From a configuration to a snapshot. `check` and `run` both come through here: what one refuses, the other does.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use haechi_config::model::{self, Auth, Identity, JwksSource, Per};
+use haechi_config::{Config, Diagnostic, Diagnostics, OperationSettings, api_defaults, effective};
+use haechi_contract::{ApiIndex, Contract, HeadOptions, RouterBuilder};
+use haechi_guard::{Guard, Mode};
+use haechi_identity::{Accepted, Algorithm, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier};
+use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
+use haechi_upstream::{ClientTls, Endpoint, Scheme, Upstream};
+use haechi_wire::h1;
+use http::HeaderName;
+
+use super::{Api, Contracted, Listener, Operation, Protocols, Snapshot, Timeouts};
+use crate::jwks::{JwksUrl, Source};
+use crate::lasting::Lasting;
+use crate::tls::{self, PemPair, TlsOptions};
+
+/// Longest silence inside a response body, and the least time any upstream gets for one.
+const BODY_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What identities are made into, shared by all operations.
+struct Identities {
+    accepted: HashMap<String, Accepted>,
+    sources: HashMap<Arc<str>, Arc<Source>>,
+    key_headers: Vec<HeaderName>,
+}
+
+/// A snapshot in the making.
+struct Compiler<'a> {
+    config: &'a Config,
+    lasting: &'a Lasting,
+    files: Vec<PathBuf>,
+    digest: blake3::Hasher,
+    wrong: Option<Diagnostics>,
+}
+
+impl Snapshot {
+    /// Loads contracts, keys and certificates, and builds routes and guards.
+    ///
+    /// # Errors
+    /// All mistakes, each at its place in `haechi.yaml`.
+    pub fn compile(config: &Config, lasting: &Lasting) -> Result<Self, Diagnostics> {
+        let mut compiler =
+            Compiler { config, lasting, files: Vec::new(), digest: blake3::Hasher::new(), wrong: None };
+        compiler.file(config.file().to_owned());
+        compiler.digest.update(config.text().as_bytes());
+        let listeners = compiler.listeners();
+        let identities = compiler.identities();
+        let plans = compiler.plans();
+        let mut router = RouterBuilder::new();
+        let mut apis = Vec::with_capacity(config.apis.len());
+        for (index, (name, api)) in config.apis.iter().enumerate() {
+            let index = ApiIndex(u32::try_from(index).unwrap_or(u32::MAX));
+            apis.push(compiler.api(index, name, api, &identities, &plans, &mut router));
+        }
+        if let Some(wrong) = compiler.wrong {
+            return Err(wrong);
+        }
+        let limits = &config.limits;
+        Ok(Self {
+            digest: compiler.digest.finalize().to_hex().get(..16).unwrap_or_default().into(),
+            compiled_at: SystemTime::now(),
+            files: compiler.files,
+            drain: limits.timeouts.drain,
+            workers: config.workers.unwrap_or_else(processors),
+            router: router.build(),
+            apis: apis.into_iter().flatten().collect(),
+            listeners,
+            wire: h1::Limits {
+                head_bytes: limits.head,
+                headers: limits.headers,
+                target_bytes: limits.target,
+                ..h1::Limits::default()
+            },
+            timeouts: Arc::new(Timeouts {
+                tls_handshake: limits.timeouts.tls_handshake,
+                first_byte: limits.timeouts.first_byte,
+                head: limits.timeouts.head,
+                body: limits.timeouts.body,
+                idle: limits.timeouts.idle,
+                write: limits.timeouts.write,
+            }),
+            max_streams: limits.streams,
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
+            body_memory: limits.body_memory,
+            sample: config.otlp.as_ref().map_or(0.0, |otlp| otlp.sample),
+            key_headers: identities.key_headers,
+            jwks: identities.sources,
+        })
+    }
+}
+
+// === impl Compiler ===
+
+impl Compiler<'_> {
+    fn refuse(&mut self, path: &[&str], diagnostic: Diagnostic) {
+        let more = self.config.diagnose(path, diagnostic);
+        match &mut self.wrong {
+            Some(wrong) => wrong.extend(more),
+            None => self.wrong = Some(more),
+        }
+    }
+
+    /// A file the snapshot is made from.
+    fn file(&mut self, path: PathBuf) {
+        if !self.files.contains(&path) {
+            self.files.push(path);
+        }
+    }
+
+    /// A secret, or a diagnostic.
+    fn secret(
+        &mut self,
+        path: &[&str],
+        reference: &haechi_config::SecretRef,
+    ) -> Option<haechi_config::SecretBytes> {
+        let sources = self.config.secrets();
+        if let Some(file) = reference.path(&sources) {
+            self.file(file);
+        }
+        match reference.resolve(&sources) {
+            Ok(secret) => {
+                self.digest.update(secret.expose());
+                Some(secret)
+            }
+            Err(error) => {
+                self.refuse(path, Diagnostic::new("secret", error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn listeners(&mut self) -> HashMap<Arc<str>, Listener> {
+        let mut listeners = HashMap::new();
+        for (order, listen) in self.config.listen.iter().enumerate() {
+            let index = order.to_string();
+            let tls = match &listen.tls {
+                Some(tls) => match self.tls(&["listen", &index, "tls"], tls, listen) {
+                    Some(tls) => Some(tls),
+                    None => continue,
+                },
+                None => None,
+            };
+            let listener = Listener {
+                order,
+                address: listen.address,
+                tls,
+                protocols: Protocols { http1: listen.http1, http2: listen.http2 },
+                trusted: listen.trusted_proxies.clone(),
+            };
+            // Several listeners on port 0 are several listeners.
+            let name = if listen.address.port() == 0 {
+                format!("{}#{index}", listen.address)
+            } else {
+                listen.address.to_string()
+            };
+            listeners.insert(name.into(), listener);
+        }
+        listeners
+    }
+
+    fn tls(
+        &mut self,
+        path: &[&str],
+        tls: &model::Tls,
+        listen: &model::Listen,
+    ) -> Option<Arc<rustls::ServerConfig>> {
+        let mut pairs = Vec::new();
+        for (certificate, key) in &tls.certificates {
+            pairs.push((self.secret(path, certificate)?, self.secret(path, key)?));
+        }
+        let pems: Vec<_> = pairs
+            .iter()
+            .map(|(certificate, key)| PemPair { certificate: certificate.expose(), key: key.expose() })
+            .collect();
+        let mut alpn = Vec::new();
+        if listen.http2 {
+            alpn.push(b"h2".to_vec());
+        }
+        if listen.http1 {
+            alpn.push(b"http/1.1".to_vec());
+        }
+        let options = TlsOptions { tls12: tls.tls12, alpn };
+        match tls::server_config(&pems, &options, &self.lasting.tickets) {
+            Ok(config) => Some(config),
+            Err(error) => {
+                let which =
+                    tls.certificates.get(error.pair).map_or_else(String::new, |pair| pair.0.to_string());
+                self.refuse(path, Diagnostic::new("certificate", format!("`{which}`: {error}")));
+                None
+            }
+        }
+    }
+
+    fn identities(&mut self) -> Identities {
+        let mut identities =
+            Identities { accepted: HashMap::new(), sources: HashMap::new(), key_headers: Vec::new() };
+        for (name, identity) in &self.config.identity {
+            let accepted = match identity {
+                Identity::ApiKey(key) => {
+                    if let Ok(header) = HeaderName::from_bytes(key.header.as_bytes()) {
+                        identities.key_headers.push(header);
+                    }
+                    Accepted::Key {
+                        identity: name.as_str().into(),
+                        header: key.header.as_str().into(),
+                        collection: key.collection.as_str().into(),
+                        ring: self.lasting.keys.clone(),
+                    }
+                }
+                Identity::Jwt(jwt) => {
+                    let Some(keys) = self.signing_keys(name, jwt, &mut identities) else { continue };
+                    let policy = TokenPolicy {
+                        identity: name.as_str().into(),
+                        issuer: jwt.issuer.clone(),
+                        audience: jwt.audience.clone(),
+                        algorithms: jwt.algorithms.iter().filter_map(|name| Algorithm::parse(name)).collect(),
+                        leeway: jwt.leeway,
+                    };
+                    Accepted::Token(Arc::new(TokenVerifier::new(policy, keys)))
+                }
+            };
+            identities.accepted.insert(name.clone(), accepted);
+        }
+        identities
+    }
+
+    fn signing_keys(
+        &mut self,
+        name: &str,
+        jwt: &model::Jwt,
+        identities: &mut Identities,
+    ) -> Option<Arc<JwksHandle>> {
+        let path = ["identity", name, "jwt", "jwks"];
+        let url = match &jwt.jwks {
+            JwksSource::File(file) => {
+                let file = self.config.secrets().base.join(file);
+                self.file(file.clone());
+                let keys = std::fs::read(&file)
+                    .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
+                    .and_then(|document| {
+                        self.digest.update(&document);
+                        KeySet::parse(&document).map_err(|error| format!("`{}`: {error}", file.display()))
+                    });
+                return match keys {
+                    Ok(keys) if keys.is_empty() => {
+                        let message = format!("`{}` holds no key that can verify tokens", file.display());
+                        let why = keys.skipped().join("; ");
+                        self.refuse(&path, Diagnostic::new("keys", message).help(why));
+                        None
+                    }
+                    Ok(keys) => Some(Arc::new(JwksHandle::new(keys))),
+                    Err(message) => {
+                        self.refuse(&path, Diagnostic::new("keys", message));
+                        None
+                    }
+                };
+            }
+            JwksSource::Url(url) => jwks_url(url, "", false),
+            JwksSource::Discover(issuer) => jwks_url(issuer, "/.well-known/openid-configuration", true),
+        };
+        let source = self.lasting.jwks.source(url);
+        let handle = source.handle().clone();
+        identities.sources.insert(name.into(), source);
+        Some(handle)
+    }
+
+    fn plans(&self) -> HashMap<String, Arc<Plan>> {
+        let plan = |name: &str, plan: &model::Plan| {
+            let per = match plan.per {
+                Per::Principal => haechi_limits::Per::Principal,
+                Per::Credential => haechi_limits::Per::Credential,
+                Per::Address => haechi_limits::Per::Address,
+            };
+            Arc::new(Plan::new(name, Rate::new(plan.rate.count, plan.rate.period, plan.burst), per))
+        };
+        self.config.plans.iter().map(|(name, settings)| (name.clone(), plan(name, settings))).collect()
+    }
+
+    fn api(
+        &mut self,
+        index: ApiIndex,
+        name: &str,
+        api: &model::Api,
+        identities: &Identities,
+        plans: &HashMap<String, Arc<Plan>>,
+        router: &mut RouterBuilder,
+    ) -> Option<Api> {
+        let contract = self.contract(name, &api.openapi)?;
+        let base_path = api.base_path.as_deref().unwrap_or_else(|| contract.base_path());
+        if let Err(conflict) = router.add(index, api.host.as_deref(), base_path, &contract) {
+            self.refuse(&["apis", name], Diagnostic::new("route-conflict", conflict.to_string()));
+        }
+        for id in api.operations.keys() {
+            if contract.operation(id).is_none() {
+                let message = format!("the contract `{}` has no operation `{id}`", api.openapi.display());
+                let known: Vec<_> =
+                    contract.operations().iter().take(8).map(|known| known.id().as_str()).collect();
+                let help =
+                    format!("operations: {}{}", known.join(", "), if known.len() == 8 { ", …" } else { "" });
+                self.refuse(
+                    &["apis", name, "operations", id],
+                    Diagnostic::new("unknown-operation", message).help(help),
+                );
+            }
+        }
+        let upstream = Arc::new(self.upstream(name, &api.upstream)?);
+        let shared: Arc<str> = name.into();
+        let build = |id: &str,
+                     settings: OperationSettings,
+                     contract: Option<&Arc<haechi_contract::Operation>>| Operation {
+            api: shared.clone(),
+            id: id.into(),
+            exposed: settings.exposed,
+            guards: self.guards(&settings, identities, plans),
+            contract: contract
+                .filter(|_| settings.validate_request != Mode::Off || settings.validate_response != Mode::Off)
+                .map(|operation| contracted(&settings, operation)),
+            body_limit: settings.body,
+            timeout: settings.timeout,
+            upstream: upstream.clone(),
+            metrics: self.lasting.metrics.operation(name, id),
+        };
+        let operations = contract
+            .operations()
+            .iter()
+            .map(|operation| {
+                let id = operation.id().as_str();
+                build(id, effective(self.config, api, id), Some(operation))
+            })
+            .collect();
+        let defaults = api_defaults(self.config, api);
+        let fallback = (defaults.unknown_paths != Mode::Enforce).then(|| build("-", defaults, None));
+        Some(Api { name: shared, operations, fallback })
+    }
+
+    fn contract(&mut self, name: &str, openapi: &Path) -> Option<Contract> {
+        match Contract::load(openapi, &haechi_contract::Limits::default()) {
+            Ok(contract) => {
+                for file in contract.files() {
+                    self.file(file.clone());
+                    if let Ok(bytes) = std::fs::read(file) {
+                        self.digest.update(&bytes);
+                    }
+                }
+                Some(contract)
+            }
+            Err(error) => {
+                self.file(openapi.to_owned());
+                for problem in error.problems() {
+                    let place = match problem.position() {
+                        Some((line, column)) => format!("{}:{line}:{column}", problem.file().display()),
+                        None => problem.file().display().to_string(),
+                    };
+                    let at = if problem.pointer().is_empty() {
+                        String::new()
+                    } else {
+                        format!(" at `{}`", problem.pointer())
+                    };
+                    let message = format!("the contract cannot be used: {place}{at}: {}", problem.message());
+                    self.refuse(&["apis", name, "openapi"], Diagnostic::new("contract", message));
+                }
+                None
+            }
+        }
+    }
+
+    fn upstream(&mut self, name: &str, settings: &model::Upstream) -> Option<Upstream> {
+        let path = ["apis", name, "upstream"];
+        let tls = match &settings.ca {
+            Some(reference) => ClientTls::authorities(self.secret(&path, reference)?.expose()),
+            None => ClientTls::web_roots(),
+        };
+        let tls = match tls {
+            Ok(tls) => tls,
+            Err(error) => {
+                self.refuse(&path, Diagnostic::new("certificate", error.to_string()));
+                return None;
+            }
+        };
+        let mut endpoints = Vec::new();
+        for url in &settings.urls {
+            let scheme = if url.tls { Scheme::Https } else { Scheme::Http };
+            match Endpoint::new(scheme, &url.host, url.port, &url.path) {
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(error) => self.refuse(&path, Diagnostic::new("upstream", error.to_string())),
+            }
+        }
+        Some(Upstream {
+            endpoints,
+            timeout: settings.timeout,
+            connect_timeout: settings.connect_timeout,
+            body_idle: settings.timeout.max(BODY_IDLE),
+            max_connections: settings.max_connections,
+            tls,
+        })
+    }
+
+    fn guards(
+        &self,
+        settings: &OperationSettings,
+        identities: &Identities,
+        plans: &HashMap<String, Arc<Plan>>,
+    ) -> Vec<(Mode, Arc<dyn Guard>)> {
+        let mut guards: Vec<(Mode, Arc<dyn Guard>)> = Vec::new();
+        if let Auth::Any(names) = &settings.auth
+            && settings.identity != Mode::Off
+        {
+            let accepted = names.iter().filter_map(|name| identities.accepted.get(name).cloned()).collect();
+            guards.push((settings.identity, Arc::new(IdentityGuard::new(accepted))));
+        }
+        let choice = &settings.plan;
+        let has_plan = choice.default.is_some() || !choice.by_identity.is_empty();
+        if has_plan && settings.limits != Mode::Off {
+            let find = |name: &String| plans.get(name).cloned();
+            let by_identity = choice
+                .by_identity
+                .iter()
+                .filter_map(|(identity, plan)| Some((identity.as_str().into(), find(plan)?)))
+                .collect();
+            let plans = Plans { default: choice.default.as_ref().and_then(find), by_identity };
+            guards.push((settings.limits, Arc::new(LimitsGuard::new(plans, self.lasting.counters.clone()))));
+        }
+        guards
+    }
+}
+
+fn contracted(settings: &OperationSettings, operation: &Arc<haechi_contract::Operation>) -> Contracted {
+    Contracted {
+        request: settings.validate_request,
+        response: if operation.inspects_response() { settings.validate_response } else { Mode::Off },
+        head_options: HeadOptions { unknown_parameters: settings.unknown_parameters == Mode::Enforce },
+        inspects_body: settings.validate_request != Mode::Off && operation.inspects_body(),
+        operation: operation.clone(),
+    }
+}
+
+fn jwks_url(url: &haechi_config::value::HttpUrl, suffix: &str, discover: bool) -> JwksUrl {
+    JwksUrl {
+        tls: url.tls,
+        host: url.host.as_str().into(),
+        port: url.port,
+        path: format!("{}{suffix}", if discover { url.path.trim_end_matches('/') } else { &url.path }).into(),
+        discover,
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,291 @@
+//! One request's event, filled along the way and recorded at its end, whatever the end is.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use haechi_events::{
+    Event, OperationMetrics, Outcome, RequestId, Text, TraceContext, VerdictRecord, redact_query,
+};
+use haechi_guard::{Mode, Principal};
+use haechi_upstream::{Reply, UpstreamError};
+use haechi_wire::{CanonicalPath, Query};
+use http::{StatusCode, Version};
+
+use crate::connection::Peer;
+use crate::request::Request;
+use crate::respond::Problem;
+use crate::snapshot::{Operation, Snapshot};
+use crate::worker::Worker;
+
+/// Longest text of a caller in an event.
+const TEXT: usize = 512;
+
+/// One request's event in the making. Dropped before its end, it is recorded as aborted.
+pub(crate) struct Transaction {
+    worker: Rc<Worker>,
+    event: Option<Box<Event>>,
+    metrics: Option<Arc<OperationMetrics>>,
+    started: Instant,
+    sent_at: Option<Instant>,
+}
+
+/// How a response ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It was sent whole.
+    Sent,
+    /// The caller went away, or read nothing for too long.
+    Aborted,
+    /// The upstream broke off; the code says how.
+    Broken(&'static str),
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    /// For a request whose head is well-formed.
+    pub(crate) fn begin(
+        worker: &Rc<Worker>,
+        peer: &Peer,
+        snapshot: &Snapshot,
+        request: &Request,
+        client: IpAddr,
+        trace: &TraceContext,
+    ) -> Self {
+        let mut event = Self::event(worker, peer, snapshot, request.now);
+        event.client = Some(client);
+        event.http_version = match request.version {
+            Version::HTTP_10 => "1.0".into(),
+            Version::HTTP_2 => "2".into(),
+            _ => "1.1".into(),
+        };
+        event.method = Text::from(&request.method);
+        event.host = request
+            .authority
+            .as_ref()
+            .map_or(Text::EMPTY, |authority| Text::lossy(authority.as_str().as_bytes(), TEXT));
+        let header = |name| request.headers.get(name).map_or(Text::EMPTY, |value| Text::lossy(value, TEXT));
+        event.user_agent = header("user-agent");
+        event.content_type = header("content-type");
+        event.target = Text::lossy(&request.path, TEXT);
+        event.request_bytes = request.body.declared().unwrap_or_default();
+        event.trace_id = Some(trace.trace_id);
+        event.span_id = Some(trace.span_id);
+        event.parent_span_id = trace.parent_span_id;
+        event.upstream_span_id = Some(trace.upstream_span_id);
+        event.sampled = trace.sampled;
+        Self {
+            worker: worker.clone(),
+            event: Some(event),
+            metrics: None,
+            started: request.started,
+            sent_at: None,
+        }
+    }
+
+    /// For bytes that are no request.
+    pub(crate) fn without_request(worker: &Rc<Worker>, peer: &Peer) -> Self {
+        let mut event = Self::event(worker, peer, &worker.snapshot(), SystemTime::now());
+        event.client = Some(peer.address.ip().to_canonical());
+        Self {
+            worker: worker.clone(),
+            event: Some(event),
+            metrics: None,
+            started: Instant::now(),
+            sent_at: None,
+        }
+    }
+
+    fn event(worker: &Worker, peer: &Peer, snapshot: &Snapshot, now: SystemTime) -> Box<Event> {
+        let tls = peer.tls.as_ref();
+        Box::new(Event {
+            id: RequestId::generate(now),
+            time_us: micros(now.duration_since(UNIX_EPOCH).unwrap_or_default()),
+            weight: 1,
+            worker: worker.number as u64,
+            listener: Text::from(&peer.listener),
+            peer: Some(peer.address),
+            tls_version: tls.map_or(Text::EMPTY, |tls| tls.version.into()),
+            tls_cipher: tls.map_or(Text::EMPTY, |tls| tls.cipher.into()),
+            tls_name: tls
+                .and_then(|tls| tls.server_name.as_ref())
+                .map_or(Text::EMPTY, |name| name.clone().into()),
+            snapshot: Text::from(&snapshot.digest),
+            ..Event::default()
+        })
+    }
+
+    /// The request's id.
+    pub(crate) fn id(&self) -> RequestId {
+        self.event.as_ref().map(|event| event.id).unwrap_or_default()
+    }
+
+    /// The canonical form is known.
+    pub(crate) fn path(&mut self, path: &CanonicalPath, query: &Query) {
+        self.note(|event| {
+            event.path = Text::lossy(path.as_str().as_bytes(), TEXT);
+            if event.target == event.path {
+                event.target = Text::EMPTY;
+            }
+            if !query.is_empty() {
+                event.query = redact_query(query.pairs(), TEXT);
+            }
+        });
+    }
+
+    /// The API is known, though no operation of it.
+    pub(crate) fn api(&mut self, api: &Arc<str>) {
+        self.note(|event| event.api = Text::from(api));
+    }
+
+    /// The operation is known.
+    pub(crate) fn operation(&mut self, operation: &Operation) {
+        self.metrics = Some(operation.metrics.clone());
+        self.note(|event| {
+            event.api = Text::from(&operation.api);
+            event.operation = Text::from(&operation.id);
+        });
+    }
+
+    /// Who is calling is known.
+    pub(crate) fn principal(&mut self, principal: Option<&Principal>) {
+        let Some(principal) = principal else { return };
+        self.note(|event| {
+            event.identity = Text::from(&principal.identity);
+            event.subject = Text::from(&principal.subject);
+            event.credential = Text::from(&principal.credential);
+            event.credential_kind = principal.kind.as_str().into();
+            event.collection = principal.collection.as_ref().map_or(Text::EMPTY, Text::from);
+            event.client_id = principal.client.as_ref().map_or(Text::EMPTY, Text::from);
+        });
+    }
+
+    /// A guard has spoken.
+    pub(crate) fn verdict(&mut self, verdict: VerdictRecord) {
+        self.note(|event| {
+            if verdict.denied && verdict.mode == Mode::Enforce {
+                event.decided_by = verdict.guard.clone();
+                event.reason =
+                    verdict.reasons.first().map_or(Text::EMPTY, |reason| reason.code.clone().into());
+            }
+            event.verdicts.push(verdict);
+        });
+    }
+
+    /// The bytes or their coming were wrong.
+    pub(crate) fn wire(&mut self, code: &'static str, detail: &str) {
+        self.note(|event| {
+            event.decided_by = "wire".into();
+            event.reason = code.into();
+            event.error = Text::lossy(detail.as_bytes(), TEXT);
+        });
+    }
+
+    /// Bytes that are no request were refused.
+    pub(crate) fn wire_refused(&mut self, code: &'static str, problem: &Problem) {
+        self.wire(code, &problem.detail);
+        self.answered_here(problem);
+    }
+
+    /// A body was read whole.
+    pub(crate) fn received(&mut self, bytes: usize) {
+        self.note(|event| event.request_bytes = bytes as u64);
+    }
+
+    /// The request leaves for the upstream.
+    pub(crate) fn sending(&mut self) {
+        let now = Instant::now();
+        let judged = now.duration_since(self.started);
+        self.sent_at = Some(now);
+        self.note(|event| event.judged_us = micros(judged));
+    }
+
+    /// The upstream has answered.
+    pub(crate) fn upstream(&mut self, reply: &Reply) {
+        let took = self.sent_at.map(|at| at.elapsed()).unwrap_or_default();
+        self.note(|event| {
+            event.outcome = Outcome::Forwarded;
+            event.upstream = Text::from(&reply.endpoint);
+            event.upstream_status = reply.response.status().as_u16();
+            event.upstream_us = micros(took);
+        });
+    }
+
+    /// The upstream has not answered.
+    pub(crate) fn upstream_failed(&mut self, error: &UpstreamError) {
+        let took = self.sent_at.map(|at| at.elapsed()).unwrap_or_default();
+        self.note(|event| {
+            event.decided_by = "upstream".into();
+            event.reason = error.code().into();
+            event.error = Text::lossy(error.to_string().as_bytes(), TEXT);
+            event.upstream = error.endpoint().map_or(Text::EMPTY, Text::from);
+            event.upstream_us = micros(took);
+        });
+    }
+
+    /// The gateway answers itself.
+    pub(crate) fn answered_here(&mut self, problem: &Problem) {
+        self.note(|event| {
+            event.outcome = if problem.status.is_server_error() { Outcome::Failed } else { Outcome::Refused };
+            if event.decided_by.is_empty() {
+                event.decided_by = "contract".into();
+                event.reason = problem.kind.into();
+            }
+        });
+    }
+
+    /// The response's head is known.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.note(|event| event.status = status.as_u16());
+    }
+
+    /// So many bytes of the body are on their way.
+    pub(crate) fn count_sent(&mut self, bytes: usize) {
+        self.note(|event| event.response_bytes += bytes as u64);
+    }
+
+    /// The response has ended.
+    pub(crate) fn end(mut self, ending: Ending) {
+        self.record(ending);
+    }
+
+    fn record(&mut self, ending: Ending) {
+        let Some(mut event) = self.event.take() else { return };
+        let duration = self.started.elapsed();
+        event.duration_us = micros(duration);
+        match ending {
+            Ending::Sent => {}
+            // What was refused stays refused, whether or not the caller waited to hear it.
+            Ending::Aborted if event.outcome == Outcome::Forwarded => event.outcome = Outcome::Aborted,
+            Ending::Aborted => {}
+            Ending::Broken(code) => {
+                event.outcome = Outcome::Failed;
+                event.decided_by = "upstream".into();
+                event.reason = code.into();
+            }
+        }
+        if let Some(metrics) = &self.metrics {
+            let overhead = self.sent_at.map(|at| at.duration_since(self.started));
+            metrics.record(event.status, event.outcome, duration, overhead);
+        }
+        self.worker.sink.record(*event);
+    }
+
+    fn note(&mut self, write: impl FnOnce(&mut Event)) {
+        if let Some(event) = &mut self.event {
+            write(event);
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.record(Ending::Aborted);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
