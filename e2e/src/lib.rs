@@ -1,1 +1,19 @@
-//! Not written yet.
+//! What tests of the whole need: the real binary, an upstream that remembers what it was sent, and raw clients.
+//!
+//! Nothing here sleeps: a test waits for an event (a line the gateway prints, an answer, a connection's end) under a
+//! deadline that only a broken gateway reaches.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a harness fails loudly")]
+
+mod clients;
+mod gateway;
+mod origin;
+
+pub use clients::{Raw, Response, have, python, run};
+pub use gateway::{Gateway, binary};
+pub use origin::{Origin, Seen};
+
+use std::time::Duration;
+
+/// How long anything may take before the test is failed: only a gateway that hangs gets there.
+pub const PATIENCE: Duration = Duration::from_secs(30);

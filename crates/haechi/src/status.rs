@@ -1,0 +1,62 @@
+//! `haechi status`: how the gateway is.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use haechi_control::Status as State;
+
+use crate::output::{Failure, Format, json, line};
+use crate::{Target, converse};
+
+/// Tell how the running gateway is.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    target: Target,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Status {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let client = self.target.client()?;
+        let state: State = converse(client.get("/v1/status"))?;
+        match self.format {
+            Format::Json => json(&state)?,
+            Format::Table => line(&shown(&state))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn shown(state: &State) -> String {
+    let State { version, pid, uptime_seconds, config, snapshot, last_activation: last, edge } = state;
+    let mut out = format!("haechi {version}, process {pid}, up {uptime_seconds} s\n");
+    let listening: Vec<_> =
+        edge["listening"].as_array().into_iter().flatten().filter_map(|at| at.as_str()).collect();
+    out += &format!("listening   {}\n", listening.join(", "));
+    out += &format!("connections {}\n", edge["connections"]);
+    out += &format!("config      {}\n", config.display());
+    let good = if snapshot.is_last_good { ", the LAST GOOD one: the newer one was refused" } else { "" };
+    out += &format!("snapshot    {} of {}{good}\n", snapshot.digest, snapshot.compiled);
+    out += &format!(
+        "serving     {} APIs with {} operations: {}\n",
+        snapshot.apis.len(),
+        snapshot.operations,
+        snapshot.apis.join(", ")
+    );
+    out += &format!("last change {} by {} at {} ({})", last.outcome, last.who, last.at, last.why);
+    for provider in edge["providers"].as_array().into_iter().flatten() {
+        let error = provider["error"].as_str().map(|error| format!(", {error}")).unwrap_or_default();
+        out += &format!(
+            "\nprovider    {}: {} keys{error}",
+            provider["url"].as_str().unwrap_or_default(),
+            provider["keys"]
+        );
+    }
+    if !last.message.is_empty() {
+        out += &format!("\n\n{}", last.message.trim_end());
+    }
+    out
+}

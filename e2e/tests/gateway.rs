@@ -1,0 +1,76 @@
+//! The gateway as its users meet it: the real binary over real sockets.
+
+#[path = "gateway/clients.rs"]
+mod clients;
+#[path = "gateway/http.rs"]
+mod http;
+#[path = "gateway/keys.rs"]
+mod keys;
+#[path = "gateway/lifecycle.rs"]
+mod lifecycle;
+#[path = "gateway/shop.rs"]
+mod shop;
+#[path = "gateway/smuggling.rs"]
+mod smuggling;
+
+/// The contract most tests use: items with an id, and a body to validate.
+pub const SPEC: &str = r#"
+openapi: 3.1.0
+info: { title: Items, version: "1" }
+paths:
+  /items/{id}:
+    parameters:
+      - { name: id, in: path, required: true, schema: { type: string, maxLength: 64 } }
+    get:
+      operationId: getItem
+      parameters:
+        - { name: size, in: query, schema: { type: string, enum: [S, M, L] } }
+      responses: { "200": { description: the item } }
+  /items:
+    post:
+      operationId: createItem
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema:
+              type: object
+              required: [name, quantity]
+              additionalProperties: false
+              properties:
+                name: { type: string, maxLength: 40 }
+                quantity: { type: integer, minimum: 1, maximum: 20 }
+      responses: { "201": { description: made } }
+  /files/{name}:
+    put:
+      operationId: putFile
+      parameters:
+        - { name: name, in: path, required: true, schema: { type: string } }
+      requestBody: { content: { application/octet-stream: {} } }
+      responses: { "200": { description: kept } }
+    get:
+      operationId: getFile
+      parameters:
+        - { name: name, in: path, required: true, schema: { type: string } }
+      responses: { "200": { description: the file } }
+"#;
+
+/// A configuration with one listener, and the items behind `origin`.
+pub fn config(origin: std::net::SocketAddr) -> String {
+    format!(
+        r#"haechi: 1
+listen:
+  - address: "127.0.0.1:0"
+apis:
+  items:
+    openapi: ./items.yaml
+    upstream: {{ urls: ["http://{origin}"] }}
+    auth: none
+"#
+    )
+}
+
+/// A gateway with that configuration.
+pub fn items(origin: &haechi_e2e::Origin) -> haechi_e2e::Gateway {
+    haechi_e2e::Gateway::start(&[("haechi.yaml", &config(origin.address())), ("items.yaml", SPEC)])
+}

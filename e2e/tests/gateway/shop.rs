@@ -1,0 +1,44 @@
+//! The pizza shop behind the gateway, as `haechi demo` runs it, and as a tool that generates calls from its contracts sees it.
+
+use std::process::Command;
+
+use haechi_e2e::binary;
+use serde_json::Value;
+
+/// Runs the demo and reads the last line of what it prints.
+fn demo(arguments: &[&str]) -> Value {
+    let output = Command::new(binary())
+        .arg("demo")
+        .args(["--listen", "127.0.0.1:0", "--summary", "json"])
+        .args(arguments)
+        .output()
+        .expect("haechi runs");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(stdout.lines().last().expect("a last line")).expect("a JSON object")
+}
+
+const FAMILIES: [&str; 6] =
+    ["no-key", "forged-token", "over-rate", "unknown-path", "contract-violation", "smuggling"];
+
+#[test]
+fn behind_haechi_no_attack_reaches_its_goal_and_no_customer_is_refused() {
+    let summary = demo(&["--for", "15s"]);
+    let legitimate = &summary["legitimate"];
+    assert!(legitimate["sent"].as_u64() > Some(50), "{summary}");
+    assert_eq!((&legitimate["refused"], &legitimate["errors"]), (&0.into(), &0.into()), "{summary}");
+    for family in FAMILIES {
+        let attack = &summary["attacks"][family];
+        assert!(attack["sent"].as_u64() > Some(0), "{family}: {summary}");
+        assert_eq!((&attack["succeeded"], &attack["met"]), (&0.into(), &true.into()), "{family}: {summary}");
+    }
+    assert!(summary["latency_us"]["p50"].as_u64() > Some(0), "{summary}");
+}
+
+#[test]
+fn without_haechi_every_attack_reaches_its_goal() {
+    let summary = demo(&["--for", "15s", "--protect", "off"]);
+    for family in FAMILIES {
+        assert!(summary["attacks"][family]["succeeded"].as_u64() > Some(0), "{family}: {summary}");
+    }
+}
