@@ -1,1 +1,31 @@
-//! Not written yet.
+//! The pizza shop: services with the flaws that shops have, channels through which customers order, and attackers who
+//! want something.
+//!
+//! The shop knows the gateway by its address alone ([`Gateway`]): what it shows is what anyone would see. Whether an
+//! attack reached its goal is read from the shop's own data, never from an answer.
+//!
+//! ```text
+//! channels (web, app, speaker, partner) ─┐                  ┌─► menu, orders, accounts, payments (axum, SQLite)
+//!                                        ├─► gateway ───────┤
+//! attacks (six families) ────────────────┘   or naive relay └─► receipts (a lenient server written by hand)
+//! ```
+
+mod attacks;
+mod channels;
+mod client;
+mod config;
+mod data;
+mod idp;
+mod naive;
+mod run;
+mod services;
+mod shop;
+mod summary;
+mod tally;
+mod view;
+
+pub use attacks::Family;
+pub use config::{FILES, config_yaml};
+pub use run::{BoxFuture, DemoError, DemoOptions, Gateway, GatewaySetup, StartGateway, run};
+pub use shop::Shop;
+pub use summary::{AttackSummary, Latency, Legitimate, Summary};

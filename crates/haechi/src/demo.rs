@@ -1,17 +1,113 @@
 //! `haechi demo`: the pizza shop.
 
+use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use haechi_control::{Client, CreateKey, NewKey, Options, Server};
+use haechi_demo::{BoxFuture, DemoOptions, Family, Gateway, GatewaySetup};
 
-use crate::output::Failure;
+use crate::output::{Failure, line};
 
 /// Run the pizza shop behind Haechi.
 #[derive(Debug, Args)]
-pub(crate) struct Demo {}
+pub(crate) struct Demo {
+    /// Where customers and attackers connect
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// For how long, as in `60s`; until Ctrl-C if not given
+    #[arg(long = "for", value_parser = duration, value_name = "TIME")]
+    run_for: Option<Duration>,
+    /// Which attacks: `all`, `none`, or names with commas between them
+    #[arg(long, default_value = "all", value_parser = attacks, value_name = "NAMES")]
+    attacks: Attacks,
+    /// Whether Haechi protects the shop; `off` puts a naive relay in its place
+    #[arg(long, value_enum, default_value_t)]
+    protect: Switch,
+    /// How the summary is printed; `json` is one object in the last line
+    #[arg(long, value_enum, default_value_t)]
+    summary: crate::output::Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    #[default]
+    On,
+    Off,
+}
+
+#[derive(Clone, Debug)]
+struct Attacks(Vec<Family>);
+
+/// A gateway in this process.
+struct InProcess {
+    server: Server,
+    address: SocketAddr,
+}
 
 impl Demo {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        Err(Failure::new("not built yet"))
+        let options = DemoOptions {
+            listen: self.listen,
+            run_for: self.run_for,
+            attacks: self.attacks.0,
+            protect: self.protect == Switch::On,
+            live: std::io::stderr().is_terminal(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let summary = runtime
+            .block_on(haechi_demo::run(options, Box::new(start)))
+            .map_err(|error| Failure::new(error.to_string()))?;
+        line(&summary.to_table())?;
+        if self.summary == crate::output::Format::Json {
+            line(&summary.to_json())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn start(setup: GatewaySetup) -> BoxFuture<Result<Box<dyn Gateway>, String>> {
+    Box::pin(async move {
+        let options = Options { config: setup.config, listen: None, who: "demo".to_owned(), notices: true };
+        let started = tokio::task::spawn_blocking(move || Server::start(&options)).await;
+        let server = started.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        let address = server.addresses().first().copied().ok_or("the gateway listens nowhere")?;
+        Ok(Box::new(InProcess { server, address }) as Box<dyn Gateway>)
+    })
+}
+
+impl Gateway for InProcess {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn create_key(&self, collection: &str, name: &str) -> BoxFuture<Result<String, String>> {
+        let client = Client::new(self.server.socket());
+        let request =
+            CreateKey { collection: collection.to_owned(), name: name.to_owned(), valid_seconds: None };
+        Box::pin(async move {
+            let key: Result<NewKey, _> = client.post("/v1/keys", &request).await;
+            key.map(|key| key.key).map_err(|error| error.to_string())
+        })
+    }
+
+    fn stop(self: Box<Self>) -> BoxFuture<()> {
+        Box::pin(async move {
+            let _ = tokio::task::spawn_blocking(move || self.server.stop()).await;
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    haechi_config::value::duration(text)
+}
+
+fn attacks(text: &str) -> Result<Attacks, String> {
+    match text {
+        "all" => Ok(Attacks(Family::ALL.to_vec())),
+        "none" => Ok(Attacks(Vec::new())),
+        names => names.split(',').map(str::parse).collect::<Result<_, _>>().map(Attacks),
     }
 }

@@ -34,7 +34,7 @@ fn no_smuggling_shape_reaches_the_upstream() {
                 assert!(closed, "`{}`: the connection stays open", shape.name);
                 format!("{status} `{code}`, closed")
             }
-            Expected::Accepted { why } => format!("accepted: {why}"),
+            Expected::AcceptedAs(why) => format!("accepted: {why}"),
         };
         let row = format!("| `{}` | {} | {} | {became} |", shape.name, shape.family, shape.source);
         writeln!(table, "{row}").expect("written");

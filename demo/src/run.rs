@@ -1,0 +1,181 @@
+//! The whole show: shop, gateway, customers, attackers.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::attacks::{self, Family};
+use crate::channels::{self, Floor};
+use crate::config;
+use crate::naive::Naive;
+use crate::shop::Shop;
+use crate::summary::Summary;
+use crate::tally::Tally;
+use crate::view;
+
+/// A boxed future.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A gateway in front of the shop, as the shop knows it.
+pub trait Gateway: Send + Sync {
+    /// Where callers connect.
+    fn address(&self) -> SocketAddr;
+
+    /// A new API key of a collection.
+    fn create_key(&self, collection: &str, name: &str) -> BoxFuture<Result<String, String>>;
+
+    /// Ends it.
+    fn stop(self: Box<Self>) -> BoxFuture<()>;
+}
+
+/// What a gateway is started with.
+#[derive(Clone, Debug)]
+pub struct GatewaySetup {
+    /// The directory of `haechi.yaml`, which names all others.
+    pub dir: PathBuf,
+    /// `haechi.yaml` itself.
+    pub config: PathBuf,
+}
+
+/// Starts a gateway.
+pub type StartGateway = Box<dyn FnOnce(GatewaySetup) -> BoxFuture<Result<Box<dyn Gateway>, String>> + Send>;
+
+/// What is to be shown.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// For how long; until Ctrl-C if not set.
+    pub run_for: Option<Duration>,
+    /// Which attackers come.
+    pub attacks: Vec<Family>,
+    /// Whether Haechi stands in front, or the naive relay.
+    pub protect: bool,
+    /// Whether a table is redrawn on standard error, or a line is written now and then.
+    pub live: bool,
+}
+
+/// The show cannot go on.
+#[derive(Debug)]
+pub struct DemoError(String);
+
+/// Runs the demo to its end.
+///
+/// # Errors
+/// When the shop or the gateway cannot be started.
+pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, DemoError> {
+    let dir = tempfile::tempdir()?;
+    let shop = Arc::new(Shop::open(dir.path()).await?);
+    config::write(dir.path(), &shop, options.listen)?;
+    let front = Front::start(&options, start, dir.path().to_owned(), shop.clone()).await?;
+    let partner_key = front.create_key().await?;
+    let tally = Tally::default();
+    let (close, closing) = watch::channel(false);
+    let floor = Floor { gateway: front.address(), tally: tally.clone(), closing };
+    let title = format!(
+        "The pizza shop, {} {}",
+        if options.protect { "behind Haechi on" } else { "UNPROTECTED on" },
+        front.address()
+    );
+    if !options.live {
+        eprintln!("{title}");
+    }
+    let show = tokio::spawn(view::show(
+        tally.clone(),
+        shop.data.clone(),
+        options.attacks.clone(),
+        title,
+        options.live,
+    ));
+    let mut customers = channels::open(&floor, partner_key);
+    let mut attackers = attacks::let_loose(&options.attacks, &floor, &shop);
+    match options.run_for {
+        Some(time) => {
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        None => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+    // Everybody finishes what they are at.
+    let _ = close.send(true);
+    while customers.join_next().await.is_some() {}
+    while attackers.join_next().await.is_some() {}
+    show.abort();
+    let counts = tally.snapshot();
+    for complaint in &counts.complaints {
+        eprintln!("complaint: {complaint}");
+    }
+    let summary = Summary::new(&counts, &options.attacks, &shop.data);
+    front.stop().await;
+    Ok(summary)
+}
+
+/// What stands in front of the shop.
+enum Front {
+    Haechi(Box<dyn Gateway>),
+    Naive(Naive),
+}
+
+// === impl Front ===
+
+impl Front {
+    async fn start(
+        options: &DemoOptions,
+        start: StartGateway,
+        dir: PathBuf,
+        shop: Arc<Shop>,
+    ) -> Result<Self, DemoError> {
+        if options.protect {
+            let setup = GatewaySetup { config: dir.join("haechi.yaml"), dir };
+            return Ok(Self::Haechi(start(setup).await.map_err(DemoError)?));
+        }
+        Ok(Self::Naive(Naive::start(shop, options.listen).await?))
+    }
+
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Haechi(gateway) => gateway.address(),
+            Self::Naive(naive) => naive.address,
+        }
+    }
+
+    async fn create_key(&self) -> Result<String, DemoError> {
+        match self {
+            Self::Haechi(gateway) => {
+                gateway.create_key("delivery-partners", "nightly batch").await.map_err(DemoError)
+            }
+            Self::Naive(_) => Ok("nobody looks at it".to_owned()),
+        }
+    }
+
+    async fn stop(self) {
+        if let Self::Haechi(gateway) = self {
+            gateway.stop().await;
+        }
+    }
+}
+
+// === impl DemoError ===
+
+impl From<std::io::Error> for DemoError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl fmt::Display for DemoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for DemoError {}

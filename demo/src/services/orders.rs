@@ -1,0 +1,132 @@
+//! Orders.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use rusqlite::OptionalExtension;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{broken, subject};
+use crate::data::Data;
+
+#[derive(Deserialize)]
+struct NewOrder {
+    items: Vec<Item>,
+    note: Option<String>,
+    /// FLAW: an old app sent the total along, and it is still believed (mass assignment, API3:2023).
+    total: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    pizza: i64,
+    /// FLAW: nobody asks whether it is positive.
+    quantity: f64,
+}
+
+#[derive(Deserialize)]
+struct Filter {
+    state: Option<String>,
+    limit: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Hold {
+    pizza: i64,
+}
+
+pub(crate) fn routes(data: Data) -> Router {
+    Router::new()
+        .route("/orders/", get(list).post(create))
+        .route("/orders/holds", post(hold))
+        .route("/orders/{id}", get(one))
+        .route("/orders/{id}/cancel", post(cancel))
+        .with_state(data)
+}
+
+async fn list(State(data): State<Data>, Query(filter): Query<Filter>) -> Response {
+    let sql = "SELECT id, customer, total, state, note FROM orders WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2";
+    let connection = data.lock();
+    let rows = connection.prepare_cached(sql).and_then(|mut statement| {
+        statement
+            .query_map((filter.state, filter.limit.unwrap_or(50)), order)?
+            .collect::<rusqlite::Result<Vec<_>>>()
+    });
+    match rows {
+        Ok(rows) => Json(rows).into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+async fn create(State(data): State<Data>, headers: HeaderMap, Json(new): Json<NewOrder>) -> Response {
+    let connection = data.lock();
+    let mut total = 0.0;
+    for item in &new.items {
+        let price: Option<f64> = match connection
+            .query_row("SELECT price FROM pizzas WHERE id = ?1", [item.pizza], |row| row.get(0))
+            .optional()
+        {
+            Ok(price) => price,
+            Err(error) => return broken(error),
+        };
+        let Some(price) = price else {
+            return (StatusCode::UNPROCESSABLE_ENTITY, format!("no pizza {}", item.pizza)).into_response();
+        };
+        total += price * item.quantity;
+    }
+    let total = new.total.unwrap_or(total);
+    let customer = subject(&headers);
+    let inserted = connection.execute(
+        "INSERT INTO orders (customer, total, state, note) VALUES (?1, ?2, 'placed', ?3)",
+        (&customer, total, &new.note),
+    );
+    match inserted {
+        Ok(_) => {
+            let id = connection.last_insert_rowid();
+            let order = json!({ "id": id, "customer": customer, "total": total, "state": "placed", "note": new.note });
+            (StatusCode::CREATED, Json(order)).into_response()
+        }
+        Err(error) => broken(error),
+    }
+}
+
+/// FLAW: anyone may read anyone's order (BOLA, API1:2023).
+async fn one(State(data): State<Data>, Path(id): Path<i64>) -> Response {
+    let sql = "SELECT id, customer, total, state, note FROM orders WHERE id = ?1";
+    match data.lock().query_row(sql, [id], order).optional() {
+        Ok(Some(order)) => Json(order).into_response(),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+async fn cancel(State(data): State<Data>, Path(id): Path<i64>) -> Response {
+    match data.lock().execute("UPDATE orders SET state = 'cancelled' WHERE id = ?1", [id]) {
+        Ok(0) => StatusCode::NOT_FOUND.into_response(),
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+/// FLAW: nobody counts how much one customer holds (API6:2023, inventory denial).
+async fn hold(State(data): State<Data>, headers: HeaderMap, Json(hold): Json<Hold>) -> Response {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = i64::try_from(now).unwrap_or_default();
+    let row = (subject(&headers), hold.pizza, now);
+    match data.lock().execute("INSERT INTO holds (customer, pizza, at_ms) VALUES (?1, ?2, ?3)", row) {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+fn order(row: &rusqlite::Row<'_>) -> rusqlite::Result<Value> {
+    Ok(json!({
+        "id": row.get::<_, i64>(0)?, "customer": row.get::<_, String>(1)?, "total": row.get::<_, f64>(2)?,
+        "state": row.get::<_, String>(3)?, "note": row.get::<_, Option<String>>(4)?,
+    }))
+}
