@@ -51,7 +51,8 @@ impl Gateway {
                 panic!("haechi ended before it was ready: {status}");
             }
             if let Some(address) = line.strip_prefix("listening on ") {
-                addresses.push(address.split_whitespace().next().unwrap_or_default().parse().expect("an address"));
+                addresses
+                    .push(address.split_whitespace().next().unwrap_or_default().parse().expect("an address"));
             }
             if line.starts_with("ready") {
                 break;

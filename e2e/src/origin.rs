@@ -25,7 +25,9 @@ pub struct Seen {
 impl Origin {
     /// Starts it on a free loopback port.
     pub fn start() -> Self {
-        Self::answering("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{\"ok\": true}\n")
+        Self::answering(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{\"ok\": true}\n",
+        )
     }
 
     /// Starts it with this answer to everything.

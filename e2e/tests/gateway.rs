@@ -2,6 +2,8 @@
 
 #[path = "gateway/clients.rs"]
 mod clients;
+#[path = "gateway/docs.rs"]
+mod docs;
 #[path = "gateway/http.rs"]
 mod http;
 #[path = "gateway/keys.rs"]

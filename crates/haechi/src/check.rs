@@ -7,7 +7,7 @@ use clap::Args;
 use haechi_config::{Config, Diagnostics};
 use haechi_edge::{Lasting, Snapshot};
 
-use crate::output::{Failure, Format, color, json, line};
+use crate::output::{Failure, Format, color, json, line, served};
 
 /// Find every mistake.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ impl Check {
         match (outcome, self.format) {
             (Ok(snapshot), Format::Table) => {
                 let (apis, operations) = (snapshot.apis().count(), snapshot.operations());
-                line(&format!("{}: good, {apis} APIs with {operations} operations", self.config.display()))?;
+                line(&format!("{}: good, {}", self.config.display(), served(apis, operations)))?;
                 Ok(ExitCode::SUCCESS)
             }
             (Ok(_), Format::Json) => json(&serde_json::json!([])).map(|()| ExitCode::SUCCESS),

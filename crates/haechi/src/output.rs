@@ -49,6 +49,12 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, none: &str) -> Result
     line(&text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
 }
 
+/// How much is served, in words.
+pub(crate) fn served(apis: usize, operations: usize) -> String {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    format!("{apis} API{} with {operations} operation{}", plural(apis), plural(operations))
+}
+
 /// Whether standard error shows colours.
 pub(crate) fn color() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()

@@ -7,7 +7,7 @@ use clap::Args;
 use haechi_control::{Options, Server, ServerError};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::output::{Failure, line};
+use crate::output::{Failure, line, served};
 
 /// Run the gateway.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ impl Run {
             line(&format!("listening on {address}"))?;
         }
         let (digest, apis, operations) = server.summary();
-        line(&format!("ready: {apis} APIs with {operations} operations, snapshot {digest}"))?;
+        line(&format!("ready: {}, snapshot {digest}", served(apis, operations)))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use haechi_control::Status as State;
 
-use crate::output::{Failure, Format, json, line};
+use crate::output::{Failure, Format, json, line, served};
 use crate::{Target, converse};
 
 /// Tell how the running gateway is.
@@ -40,12 +40,8 @@ fn shown(state: &State) -> String {
     out += &format!("config      {}\n", config.display());
     let good = if snapshot.is_last_good { ", the LAST GOOD one: the newer one was refused" } else { "" };
     out += &format!("snapshot    {} of {}{good}\n", snapshot.digest, snapshot.compiled);
-    out += &format!(
-        "serving     {} APIs with {} operations: {}\n",
-        snapshot.apis.len(),
-        snapshot.operations,
-        snapshot.apis.join(", ")
-    );
+    let what = served(snapshot.apis.len(), snapshot.operations);
+    out += &format!("serving     {what}: {}\n", snapshot.apis.join(", "));
     out += &format!("last change {} by {} at {} ({})", last.outcome, last.who, last.at, last.why);
     for provider in edge["providers"].as_array().into_iter().flatten() {
         let error = provider["error"].as_str().map(|error| format!(", {error}")).unwrap_or_default();

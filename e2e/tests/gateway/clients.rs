@@ -132,7 +132,9 @@ print(len(session.adapters["http://"].poolmanager.pools.keys()), "pool")
 
 #[test]
 fn chromium_shows_what_is_behind() {
-    let Some(chromium) = ["chromium", "chromium-browser"].into_iter().find(|program| have(program)) else { return };
+    let Some(chromium) = ["chromium", "chromium-browser"].into_iter().find(|program| have(program)) else {
+        return;
+    };
     let page = "<!doctype html><title>pizza</title><p id=out>waiting</p>\
         <script>fetch('/items/7').then(r => out.textContent = 'status ' + r.status + ' ' + r.headers.has('x-request-id'))</script>";
     let origin = Origin::answering(format!(

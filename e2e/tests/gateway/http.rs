@@ -18,7 +18,9 @@ fn a_call_that_the_contract_names_passes_in_canonical_form() {
     let head = &seen.first().expect("it reached the origin").head;
     assert!(head.starts_with("GET /items/7?size=L HTTP/1.1\r\n"), "{head}");
     let lower = head.to_ascii_lowercase();
-    for expected in ["x-forwarded-for: 127.0.0.1\r\n", "x-mine: yes\r\n", "x-request-id: ", "traceparent: 00-"] {
+    for expected in
+        ["x-forwarded-for: 127.0.0.1\r\n", "x-mine: yes\r\n", "x-request-id: ", "traceparent: 00-"]
+    {
         assert!(lower.contains(expected), "{expected} in {head}");
     }
     assert!(!lower.contains("10.9.9.9"), "{head}");
@@ -78,7 +80,8 @@ fn pipelined_requests_are_answered_in_order() {
     for _ in 0..20 {
         assert_eq!(raw.response().expect("a response").status, 200);
     }
-    let paths: Vec<_> = origin.seen().iter().map(|seen| seen.head.split(' ').nth(1).expect("a path").to_owned()).collect();
+    let paths: Vec<_> =
+        origin.seen().iter().map(|seen| seen.head.split(' ').nth(1).expect("a path").to_owned()).collect();
     assert_eq!(paths, (0..20).map(|id| format!("/items/{id}")).collect::<Vec<_>>());
 }
 
@@ -110,13 +113,19 @@ fn a_chunked_body_arrives_as_it_was_sent() {
 #[test]
 fn a_body_beyond_the_limit_is_refused() {
     let origin = Origin::start();
-    let config = format!("{}    operations: {{ putFile: {{ body: 1KiB }} }}\n", crate::config(origin.address()));
+    let config =
+        format!("{}    operations: {{ putFile: {{ body: 1KiB }} }}\n", crate::config(origin.address()));
     let gateway = haechi_e2e::Gateway::start(&[("haechi.yaml", &config), ("items.yaml", crate::SPEC)]);
     let put = |framing: &str| {
-        format!("PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n{framing}\r\n\r\n")
+        format!(
+            "PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n{framing}\r\n\r\n"
+        )
     };
     let exact = put("Content-Length: 1024") + &"x".repeat(1024);
-    assert_eq!(Raw::connect(gateway.address()).send(exact.as_bytes()).response().expect("a response").status, 200);
+    assert_eq!(
+        Raw::connect(gateway.address()).send(exact.as_bytes()).response().expect("a response").status,
+        200
+    );
     let declared = put("Content-Length: 1025");
     let response = Raw::connect(gateway.address()).send(declared.as_bytes()).response().expect("a response");
     assert_eq!(response.status, 413, "{}", response.head);
@@ -153,7 +162,8 @@ fn an_upstream_that_is_silent_is_a_timeout() {
 
 #[test]
 fn a_response_that_breaks_off_is_not_made_whole() {
-    let origin = Origin::answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndough\r\nrubbish");
+    let origin =
+        Origin::answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndough\r\nrubbish");
     let gateway = items(&origin);
     let mut raw = Raw::connect(gateway.address());
     raw.send(b"GET /items/7 HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -177,7 +187,10 @@ fn a_head_request_gets_the_length_and_no_body() {
 #[test]
 fn a_caller_that_says_nothing_is_let_go() {
     let origin = Origin::start();
-    let config = format!("{}limits: {{ timeouts: {{ first_byte: 300ms, head: 300ms }} }}\n", crate::config(origin.address()));
+    let config = format!(
+        "{}limits: {{ timeouts: {{ first_byte: 300ms, head: 300ms }} }}\n",
+        crate::config(origin.address())
+    );
     let gateway = haechi_e2e::Gateway::start(&[("haechi.yaml", &config), ("items.yaml", crate::SPEC)]);
     assert!(Raw::connect(gateway.address()).is_closed(), "silence ends in a close");
     let mut slow = Raw::connect(gateway.address());

@@ -15,7 +15,8 @@ fn guarded(origin: &Origin) -> Gateway {
 }
 
 fn create(gateway: &Gateway, collection: &str) -> (String, String) {
-    let made = gateway.json(&["keys", "create", "--collection", collection, "--name", "test", "--format", "json"]);
+    let made =
+        gateway.json(&["keys", "create", "--collection", collection, "--name", "test", "--format", "json"]);
     let text = |member: &str| made[member].as_str().expect("a text").to_owned();
     (text("id"), text("key"))
 }
@@ -45,7 +46,11 @@ fn a_key_opens_its_collection_until_it_is_revoked() {
     let upstream = origin.seen();
     assert_eq!(upstream.len(), 1);
     assert!(!upstream[0].head.contains(&key), "the upstream has no use for its callers' keys");
-    assert!(upstream[0].head.to_ascii_lowercase().contains("x-haechi-identity: partner\r\n"), "{}", upstream[0].head);
+    assert!(
+        upstream[0].head.to_ascii_lowercase().contains("x-haechi-identity: partner\r\n"),
+        "{}",
+        upstream[0].head
+    );
 }
 
 #[test]
@@ -96,7 +101,15 @@ fn a_rotated_key_keeps_working_for_its_grace() {
     let new = rotated["key"].as_str().expect("a key");
     assert_eq!(call(&gateway, Some(&old)).status, 200);
     assert_eq!(call(&gateway, Some(new)).status, 200);
-    let again = gateway.json(&["keys", "rotate", rotated["id"].as_str().expect("an id"), "--grace", "0s", "--format", "json"]);
+    let again = gateway.json(&[
+        "keys",
+        "rotate",
+        rotated["id"].as_str().expect("an id"),
+        "--grace",
+        "0s",
+        "--format",
+        "json",
+    ]);
     assert_eq!(call(&gateway, Some(new)).status, 401, "without grace the old key is gone");
     assert_eq!(call(&gateway, again["key"].as_str()).status, 200);
 }

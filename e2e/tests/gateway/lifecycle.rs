@@ -28,7 +28,10 @@ fn a_new_configuration_is_activated_under_open_connections() {
     let gateway = items(&origin);
     let mut raw = Raw::connect(gateway.address());
     assert_eq!(raw.send(GET).response().expect("a response").status, 200);
-    gateway.replace("haechi.yaml", &format!("{}    operations: {{ getItem: {{ expose: false }} }}\n", config(origin.address())));
+    gateway.replace(
+        "haechi.yaml",
+        &format!("{}    operations: {{ getItem: {{ expose: false }} }}\n", config(origin.address())),
+    );
     let activated = gateway.verb(&["activate", "--why", "hide the items"]);
     assert!(activated.status.success(), "{}", String::from_utf8_lossy(&activated.stderr));
     assert_eq!(raw.send(GET).response().expect("the same connection").status, 404);
@@ -68,8 +71,12 @@ fn a_certificate_that_changes_on_disk_is_served() {
         "address: \"127.0.0.1:0\"",
         "address: \"127.0.0.1:0\"\n    tls: { cert: file:tls.pem, key: file:tls.key }",
     );
-    let gateway =
-        Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC), ("tls.pem", &old.0), ("tls.key", &old.1)]);
+    let gateway = Gateway::start(&[
+        ("haechi.yaml", &yaml),
+        ("items.yaml", SPEC),
+        ("tls.pem", &old.0),
+        ("tls.key", &old.1),
+    ]);
     let trusts = |certificate: &str| {
         let trusted = gateway.dir().join("trusted.pem");
         std::fs::write(&trusted, certificate).expect("written");
@@ -117,7 +124,8 @@ fn an_acknowledged_revocation_survives_a_kill() {
         "identity:\n  partner: { api_key: { header: X-Api-Key, collection: partners } }\napis:",
     );
     let gateway = Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC)]);
-    let made = gateway.json(&["keys", "create", "--collection", "partners", "--name", "p", "--format", "json"]);
+    let made =
+        gateway.json(&["keys", "create", "--collection", "partners", "--name", "p", "--format", "json"]);
     let (id, key) = (made["id"].as_str().expect("an id"), made["key"].as_str().expect("a key"));
     let call = format!("GET /items/7 HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\n\r\n");
     assert_eq!(status(&gateway, call.as_bytes()), 200);

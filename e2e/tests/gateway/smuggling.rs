@@ -24,9 +24,8 @@ fn no_smuggling_shape_reaches_the_upstream() {
         }
         let closed = raw.is_closed();
         let marker = format!("smuggled-{}", shape.name);
-        let reached = origin.seen().iter().any(|seen| {
-            seen.head.lines().next().unwrap_or_default().contains(&marker)
-        });
+        let reached =
+            origin.seen().iter().any(|seen| seen.head.lines().next().unwrap_or_default().contains(&marker));
         assert!(!reached, "`{}` reached the upstream", shape.name);
         let became = match &shape.expected {
             Expected::Refused { code, status } => {
@@ -45,7 +44,10 @@ fn no_smuggling_shape_reaches_the_upstream() {
         std::fs::write(&path, &page).expect("written");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/manual/smuggling.md is out of date: run the tests with HAECHI_WRITE_DOCS=1");
+    assert!(
+        written == page,
+        "docs/manual/smuggling.md is out of date: run the tests with HAECHI_WRITE_DOCS=1"
+    );
 }
 
 fn page(table: &str, count: usize) -> String {

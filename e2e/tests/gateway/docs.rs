@@ -1,0 +1,97 @@
+//! What the documents say is done, as it is written.
+
+use std::path::Path;
+use std::process::Command;
+
+use haechi_e2e::{binary, have};
+
+/// The `sh` blocks of a page, in order.
+fn commands(page: &str) -> String {
+    let mut blocks = Vec::new();
+    let mut block: Option<Vec<&str>> = None;
+    for line in page.lines() {
+        match (line, &mut block) {
+            ("```sh", _) => block = Some(Vec::new()),
+            ("```", Some(_)) => blocks.extend(block.take().map(|lines| lines.join("\n"))),
+            (line, Some(lines)) => lines.push(line),
+            _ => {}
+        }
+    }
+    blocks.join("\n")
+}
+
+#[test]
+fn the_guide_works_as_it_is_written() {
+    if !have("curl") || !have("python3") {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let guide = std::fs::read_to_string(root.join("docs/guide/getting-started.md")).expect("the guide");
+    // The guide's ports may be in use here.
+    let port = |_: u16| {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("an address").port().to_string()
+    };
+    let (service, gateway) = (port(9000), port(8080));
+    let script = format!(
+        "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n{}\nkill %2\n",
+        commands(&guide).replace("9000", &service).replace(
+            "--output haechi.yaml",
+            &format!("--output haechi.yaml; sed -i 's/127.0.0.1:8080/127.0.0.1:{gateway}/' haechi.yaml")
+        )
+    )
+    .replace("http://127.0.0.1:8080", &format!("http://127.0.0.1:{gateway}"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = format!(
+        "{}:{}",
+        binary().parent().expect("a directory").display(),
+        std::env::var("PATH").expect("a path")
+    );
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(dir.path())
+        .env("PATH", path)
+        .output()
+        .expect("bash runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    for expected in [
+        "haechi.yaml: good, 1 API with 1 operation",
+        r#"{"name":"bulgogi","price":11}"#,
+        "credentials-required",
+        "unknown-operation",
+        "contract-violation",
+        "identity   refused",
+        "loosened  plan",
+        "activated ",
+        "refused, as it should be",
+        "credentials-refused",
+    ] {
+        assert!(stdout.contains(expected), "`{expected}` in\n{stdout}\n{stderr}");
+    }
+    assert!(stderr.contains("did you mean `clients`?"), "{stderr}");
+    assert!(!stdout.contains("nobody should read this"));
+}
+
+#[test]
+fn the_readmes_name_the_same_commands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).expect(name);
+    let plain = |text: String| -> Vec<String> {
+        text.lines()
+            .map(|line| line.split('#').next().unwrap_or_default().trim().to_owned())
+            .map(|line| {
+                // What is in quotes may be translated.
+                line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+            })
+            .collect()
+    };
+    let (english, korean) = (commands(&read("README.md")), commands(&read("README.ko.md")));
+    assert_eq!(plain(english.clone()), plain(korean));
+    let makefile = read("Makefile");
+    for command in english.lines().filter_map(|line| line.strip_prefix("make ")) {
+        let target = command.split_whitespace().next().expect("a target");
+        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+    }
+}
