@@ -37,7 +37,9 @@ pub struct Metrics {
     connections: Gauge,
     events_written: Counter,
     events_left_out: Counter,
+    events_rolled_up: Counter,
     events_lost: Counter,
+    events_torn: Counter,
     spool_errors: Counter,
     activations: Family<OutcomeLabels, Counter>,
     operations: Mutex<HashMap<(String, String), Arc<OperationMetrics>>>,
@@ -137,6 +139,16 @@ impl Default for Metrics {
                 "events_left_out",
                 "Plain events a full queue did not take",
             ),
+            events_rolled_up: counter(
+                &mut registry,
+                "events_rolled_up",
+                "Refusals summed up in the event of another that is the same",
+            ),
+            events_torn: counter(
+                &mut registry,
+                "events_torn",
+                "Events that a crash has cut off, found at the start",
+            ),
             events_lost: counter(&mut registry, "events_lost", "Events the disk did not take in time"),
             spool_errors: counter(&mut registry, "spool_errors", "Writes the disk refused"),
             registry,
@@ -208,8 +220,16 @@ impl Metrics {
         self.activations.get_or_create(&OutcomeLabels { outcome: outcome.to_owned() }).inc();
     }
 
-    pub(crate) fn event_left_out(&self) {
-        self.events_left_out.inc();
+    pub(crate) fn event_left_out(&self, count: u64) {
+        self.events_left_out.inc_by(count);
+    }
+
+    pub(crate) fn events_rolled_up(&self, count: u64) {
+        self.events_rolled_up.inc_by(count);
+    }
+
+    pub(crate) fn event_torn(&self) {
+        self.events_torn.inc();
     }
 
     pub(crate) fn events_written(&self, count: u64) {

@@ -3,6 +3,9 @@
 //! A segment is named by the time of its beginning, grows to its size, and is then only read. Dropping the oldest
 //! segment is retention. A line is complete when it ends in a newline: what a crash cut off is not an event.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,10 +19,14 @@ use crate::id::RequestId;
 
 /// Largest segment; smaller ones if the whole spool is small.
 const SEGMENT: u64 = 64 * 1024 * 1024;
-/// How much of a segment's end is read to find its last lines.
-const TAIL: u64 = 4 * 1024 * 1024;
-/// How long before a segment's beginning a request in it may have begun.
-const LONGEST: Duration = Duration::from_secs(3600);
+/// Smallest segment: below, there would be a file for every few dozen events.
+const SMALLEST: u64 = 64 * 1024;
+/// Longest time a segment is written to: what few calls leave behind must grow too old as well.
+const LONGEST_OPEN: Duration = Duration::from_secs(24 * 3600);
+/// Retention drops whole segments: a spool has at least so many, of size and of time.
+const PARTS: u32 = 8;
+/// How much of a segment's end is read at first to find its last lines.
+const TAIL: u64 = 256 * 1024;
 
 /// Events on disk. One writer; any number of readers.
 #[derive(Debug)]
@@ -28,7 +35,9 @@ pub struct Spool {
     max_size: u64,
     max_age: Duration,
     current: Option<Segment>,
+    /// Beginning of the newest segment, of this process or an earlier one: names never repeat and always grow.
     last_start: u64,
+    found_torn_line: bool,
 }
 
 #[derive(Debug)]
@@ -36,24 +45,35 @@ struct Segment {
     file: File,
     /// Bytes of whole lines.
     len: u64,
+    began: SystemTime,
 }
 
 // === impl Spool ===
 
 impl Spool {
-    /// A spool in `dir`, which is made (mode 0700) if it is not there.
+    /// A spool in `dir`, which is made (mode 0700) if it is not there. Segments that are there are only read.
     ///
     /// # Errors
-    /// When the directory cannot be made.
+    /// When the directory cannot be made or read.
     pub fn open(dir: &Path, max_size: u64, max_age: Duration) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(Self { dir: dir.to_owned(), max_size, max_age, current: None, last_start: 0 })
+        let newest = segments(dir)?.pop();
+        let found_torn_line = newest.as_ref().is_some_and(|(_, path)| !ends_whole(path).unwrap_or(true));
+        let last_start = newest.map_or(0, |(start, _)| start);
+        Ok(Self { dir: dir.to_owned(), max_size, max_age, current: None, last_start, found_torn_line })
+    }
+
+    /// Whether a crash has cut off the last line of the process before. It is skipped, by all readers.
+    pub(crate) fn found_torn_line(&self) -> bool {
+        self.found_torn_line
     }
 
     /// Appends whole lines. On an error nothing of them is kept.
     pub(crate) fn append(&mut self, lines: &[u8], now: SystemTime) -> io::Result<()> {
-        let size = (self.max_size / 8).clamp(64 * 1024, SEGMENT);
-        if self.current.as_ref().is_none_or(|segment| segment.len >= size) {
+        if self.current.as_ref().is_some_and(|segment| self.is_due(segment, now)) {
+            self.close();
+        }
+        if self.current.is_none() {
             self.begin(now)?;
             self.retain(now);
         }
@@ -65,12 +85,7 @@ impl Spool {
             }
             Err(error) => {
                 // A full disk leaves half a line: take it back, or go on in another segment.
-                if segment
-                    .file
-                    .set_len(segment.len)
-                    .and_then(|()| segment.file.seek(SeekFrom::End(0)))
-                    .is_err()
-                {
+                if segment.file.set_len(segment.len).is_err() {
                     self.current = None;
                 }
                 Err(error)
@@ -80,35 +95,62 @@ impl Spool {
 
     /// Has what was appended reach the disk.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.current.as_ref().map_or(Ok(()), |segment| segment.file.sync_data())
+        let Some(segment) = &self.current else { return Ok(()) };
+        let synced = segment.file.sync_data();
+        if synced.is_err() {
+            // The system has dropped what it could not write, and would say nothing the next time.
+            self.current = None;
+        }
+        synced
     }
 
     /// Drops segments that are too old or too many.
     pub(crate) fn retain(&mut self, now: SystemTime) {
+        if self.current.as_ref().is_some_and(|segment| self.is_due(segment, now)) {
+            self.close();
+        }
         let Ok(segments) = segments(&self.dir) else { return };
         let oldest = millis(now.checked_sub(self.max_age).unwrap_or(UNIX_EPOCH));
         let mut total = 0u64;
-        let mut newer_start = u64::MAX;
+        let mut newer_start = None;
         for (start, path) in segments.into_iter().rev() {
-            let len = fs::metadata(&path).map(|metadata| metadata.len()).unwrap_or_default();
-            total = total.saturating_add(len);
-            // A segment ends where the next one begins; the newest is being written.
-            let too_old = newer_start != u64::MAX && newer_start < oldest;
-            let too_many = newer_start != u64::MAX && total > self.max_size;
-            newer_start = start;
-            if too_old || too_many {
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            total = total.saturating_add(metadata.len());
+            // A segment ends where the next one begins; the newest may be being written.
+            let end = match newer_start {
+                Some(newer) => newer,
+                None if self.current.is_some() => u64::MAX,
+                None => metadata.modified().map_or(u64::MAX, millis),
+            };
+            let too_many = newer_start.is_some() && total > self.max_size;
+            newer_start = Some(start);
+            if end < oldest || too_many {
                 let _ = fs::remove_file(path);
             }
         }
     }
 
+    fn is_due(&self, segment: &Segment, now: SystemTime) -> bool {
+        let size = (self.max_size / u64::from(PARTS)).clamp(SMALLEST, SEGMENT);
+        let time = (self.max_age / PARTS).min(LONGEST_OPEN);
+        segment.len >= size || now.duration_since(segment.began).is_ok_and(|open| open > time)
+    }
+
     fn begin(&mut self, now: SystemTime) -> io::Result<()> {
-        self.last_start = millis(now).max(self.last_start + 1);
-        let path = self.dir.join(format!("events-{:013}.ndjson", self.last_start));
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        let len = file.metadata()?.len();
-        self.current = Some(Segment { file, len });
+        // Also when the clock was set back.
+        let start = millis(now).max(self.last_start.saturating_add(1));
+        let path = self.dir.join(format!("events-{start:013}.ndjson"));
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+        // The name reaches the disk too, or a durable event is in a file nobody finds.
+        File::open(&self.dir)?.sync_all()?;
+        self.last_start = start;
+        self.current = Some(Segment { file, len: 0, began: now });
         Ok(())
+    }
+
+    fn close(&mut self) {
+        let _ = self.sync();
+        self.current = None;
     }
 
     /// The event of a request.
@@ -116,60 +158,39 @@ impl Spool {
     /// # Errors
     /// When a segment cannot be read.
     pub fn find(dir: &Path, id: RequestId) -> io::Result<Option<Event>> {
-        let text = id.encode();
         let made = id.time().map_or(0, millis);
         let segments = segments(dir)?;
-        // Recorded when the request ended, so not before the segment that was open when it began.
+        // Recorded when the request ended, so not before the segment that was open when it began. Later
+        // ones hold what went on for long, and all of a clock that was set back.
         let open = segments.iter().rposition(|(start, _)| *start <= made).unwrap_or(0);
-        let needle = format!("\"id\":\"{}\"", text.as_str());
-        let finder = memmem::Finder::new(needle.as_bytes());
-        let until = made.saturating_add(millis_of(LONGEST));
-        for (start, path) in segments.iter().skip(open) {
-            if *start > until {
-                break;
-            }
-            let bytes = fs::read(path)?;
-            if let Some(at) = finder.find(&bytes)
-                && let Some(event) = line_around(&bytes, at)
-            {
+        for (_, path) in segments.iter().skip(open) {
+            let Some(bytes) = unless_dropped(fs::read(path))? else { continue };
+            if let Some(event) = event_in(&bytes, id) {
                 return Ok(Some(event));
             }
         }
         Ok(None)
     }
 
-    /// The last `count` events, the oldest first.
+    /// The last `count` events as lines of JSON, the oldest first. Holds them all in memory.
     ///
     /// # Errors
     /// When a segment cannot be read.
     pub fn tail(dir: &Path, count: usize) -> io::Result<Vec<String>> {
-        let mut found: Vec<String> = Vec::new();
+        let mut newest_first: Vec<String> = Vec::new();
         for (_, path) in segments(dir)?.iter().rev() {
-            if found.len() >= count {
+            let wanted = count.saturating_sub(newest_first.len());
+            if wanted == 0 {
                 break;
             }
-            let mut file = File::open(path)?;
-            let len = file.metadata()?.len();
-            let from = len.saturating_sub(TAIL);
-            file.seek(SeekFrom::Start(from))?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            bytes.truncate(whole);
-            let skip = usize::from(from > 0);
-            let lines: Vec<_> =
-                bytes.split(|byte| *byte == b'\n').skip(skip).filter(|line| !line.is_empty()).collect();
-            let wanted = count - found.len();
-            let newer = std::mem::take(&mut found);
-            found.extend(
-                lines
-                    .iter()
-                    .skip(lines.len().saturating_sub(wanted))
-                    .map(|line| String::from_utf8_lossy(line).into_owned()),
-            );
-            found.extend(newer);
+            if let Some(bytes) = unless_dropped(last_lines(path, wanted))? {
+                let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                let lines = lines.map(|line| String::from_utf8_lossy(line).into_owned());
+                newest_first.extend(lines.rev().take(wanted));
+            }
         }
-        Ok(found)
+        newest_first.reverse();
+        Ok(newest_first)
     }
 }
 
@@ -187,10 +208,62 @@ fn segments(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(list)
 }
 
-fn line_around(bytes: &[u8], at: usize) -> Option<Event> {
-    let start = bytes.get(..at)?.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    let end = at + bytes.get(at..)?.iter().position(|byte| *byte == b'\n')?;
-    serde_json::from_slice(bytes.get(start..end)?).ok()
+/// Retention may drop a segment while it is read: then its events are gone, and nothing is wrong.
+fn unless_dropped<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a segment is empty or ends in a newline.
+fn ends_whole(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// The end of a segment: at least its last `count` whole lines, or all of them; no part of a line.
+fn last_lines(path: &Path, count: usize) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut size = TAIL;
+    loop {
+        let from = len.saturating_sub(size);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(len - from).read_to_end(&mut bytes)?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        bytes.truncate(whole);
+        if from == 0 {
+            return Ok(bytes);
+        }
+        let first = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        bytes.drain(..first);
+        if memchr::memchr_iter(b'\n', &bytes).count() >= count {
+            return Ok(bytes);
+        }
+        size = size.saturating_mul(4);
+    }
+}
+
+/// The event with this id among whole lines.
+fn event_in(bytes: &[u8], id: RequestId) -> Option<Event> {
+    // Quotes within a text are escaped, so that no text can look like this column.
+    let needle = format!("\"id\":\"{}\"", id.encode().as_str());
+    memmem::find_iter(bytes, needle.as_bytes()).find_map(|at| {
+        let (before, rest) = bytes.split_at_checked(at)?;
+        let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        let end = at + memchr::memchr(b'\n', rest)?;
+        let event: Event = serde_json::from_slice(bytes.get(start..end)?).ok()?;
+        (event.id == id).then_some(event)
+    })
 }
 
 fn millis(time: SystemTime) -> u64 {
@@ -199,70 +272,4 @@ fn millis(time: SystemTime) -> u64 {
 
 fn millis_of(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
-    fn line(id: RequestId) -> Vec<u8> {
-        let mut line = serde_json::to_vec(&Event { id, weight: 1, ..Event::default() }).expect("json");
-        line.push(b'\n');
-        line
-    }
-
-    #[test]
-    fn an_event_is_found_in_the_segment_of_its_time_or_a_later_one() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut spool = Spool::open(dir.path(), 1 << 20, Duration::from_secs(1 << 20)).expect("open");
-        let ids: Vec<_> = (1..=5).map(|hour| RequestId::generate(at(hour * 100))).collect();
-        for (index, id) in ids.iter().enumerate() {
-            spool.current = None;
-            spool.append(&line(*id), at((index as u64 + 1) * 100 + 30)).expect("appended");
-        }
-        for id in &ids {
-            assert_eq!(Spool::find(dir.path(), *id).expect("read").map(|event| event.id), Some(*id));
-        }
-        assert_eq!(Spool::find(dir.path(), RequestId::generate(at(250))).expect("read"), None);
-        let tail = Spool::tail(dir.path(), 3).expect("read");
-        let tail: Vec<Event> =
-            tail.iter().map(|line| serde_json::from_str(line).expect("an event")).collect();
-        assert_eq!(tail.iter().map(|event| event.id).collect::<Vec<_>>(), ids[2..]);
-    }
-
-    #[test]
-    fn a_line_cut_anywhere_is_no_event_and_hides_no_other() {
-        let whole = line(RequestId::generate(at(1)));
-        let cut = line(RequestId::generate(at(2)));
-        for length in 0..cut.len() {
-            let dir = tempfile::tempdir().expect("a directory");
-            let mut bytes = whole.clone();
-            bytes.extend_from_slice(&cut[..length]);
-            fs::write(dir.path().join("events-0000000000001.ndjson"), &bytes).expect("written");
-            assert_eq!(Spool::tail(dir.path(), 10).expect("read").len(), 1, "{length}");
-            let mut spool = Spool::open(dir.path(), 1 << 20, Duration::from_secs(9)).expect("open");
-            let next = RequestId::generate(at(3));
-            spool.append(&line(next), at(3)).expect("appended");
-            assert!(Spool::find(dir.path(), next).expect("read").is_some(), "{length}");
-        }
-    }
-
-    #[test]
-    fn old_and_surplus_segments_go() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut spool = Spool::open(dir.path(), 200 * 1024, Duration::from_secs(1000)).expect("open");
-        let chunk = [&[b'x'; 64 * 1024 - 1][..], b"\n"].concat();
-        for second in 0..10 {
-            spool.append(&chunk, at(2000 + second)).expect("appended");
-        }
-        let size = |dir: &Path| segments(dir).expect("read").len();
-        assert!(size(dir.path()) <= 4, "{}", size(dir.path()));
-        spool.append(&chunk, at(9000)).expect("appended");
-        spool.retain(at(9000));
-        assert!(size(dir.path()) <= 2, "{}", size(dir.path()));
-    }
 }
