@@ -185,6 +185,7 @@ impl Compiler<'_> {
         }
         if listen.http1 {
             alpn.push(b"http/1.1".to_vec());
+            alpn.push(b"http/1.0".to_vec());
         }
         let options = TlsOptions { tls12: tls.tls12, alpn };
         match tls::server_config(&pems, &options, &self.lasting.tickets) {
