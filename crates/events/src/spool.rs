@@ -27,6 +27,9 @@ const LONGEST_OPEN: Duration = Duration::from_secs(24 * 3600);
 const PARTS: u32 = 8;
 /// How much of a segment's end is read at first to find its last lines.
 const TAIL: u64 = 256 * 1024;
+/// How much later (in milliseconds) than a segment's beginning a request may have been made whose event is in the segment
+/// before it: a segment is named by the time at which the writer began its turn, and clocks are corrected a little.
+const SLACK: u64 = 60_000;
 
 /// Events on disk. One writer; any number of readers.
 #[derive(Debug)]
@@ -162,7 +165,7 @@ impl Spool {
         let segments = segments(dir)?;
         // Recorded when the request ended, so not before the segment that was open when it began. Later
         // ones hold what went on for long, and all of a clock that was set back.
-        let open = segments.iter().rposition(|(start, _)| *start <= made).unwrap_or(0);
+        let open = segments.iter().rposition(|(start, _)| start.saturating_add(SLACK) <= made).unwrap_or(0);
         for (_, path) in segments.iter().skip(open) {
             let Some(bytes) = unless_dropped(fs::read(path))? else { continue };
             if let Some(event) = event_in(&bytes, id) {

@@ -46,6 +46,20 @@ fn an_event_is_found_in_the_segment_of_its_time_or_a_later_one() {
     assert_eq!(ids(&tail), [made[3], made[4], long, foreign]);
 }
 
+/// Regression: an event recorded in the millisecond in which the next segment began was not found.
+#[test]
+fn an_event_is_found_in_the_segment_before_one_of_its_own_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut spool = Spool::open(dir.path(), 1 << 20, YEAR).expect("open");
+    let made = [0, 1, SLACK - 1].map(|later| RequestId::generate(at(100) + Duration::from_millis(later)));
+    spool.append(&made.map(line).concat(), at(90)).expect("appended");
+    spool.current = None;
+    spool.append(&line(RequestId::generate(at(101))), at(100)).expect("appended");
+    for id in made {
+        assert_eq!(Spool::find(dir.path(), id).expect("read").map(|event| event.id), Some(id));
+    }
+}
+
 #[test]
 fn an_id_within_a_text_is_not_the_event() {
     let dir = tempfile::tempdir().expect("a directory");
