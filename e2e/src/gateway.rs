@@ -101,6 +101,14 @@ impl Gateway {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
+    /// The last events, the oldest first.
+    pub fn events(&self, lines: usize) -> Vec<serde_json::Value> {
+        let output = self.verb(&["events", "tail", "--format", "json", "--lines", &lines.to_string()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
+    }
+
     /// Ends it at once, as a power cut would, and gives its directory back.
     pub fn kill(mut self) -> TempDir {
         self.child.kill().expect("killed");

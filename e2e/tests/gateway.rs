@@ -2,6 +2,8 @@
 
 #[path = "gateway/clients.rs"]
 mod clients;
+#[path = "gateway/differential.rs"]
+mod differential;
 #[path = "gateway/docs.rs"]
 mod docs;
 #[path = "gateway/http.rs"]
@@ -10,6 +12,8 @@ mod http;
 mod keys;
 #[path = "gateway/lifecycle.rs"]
 mod lifecycle;
+#[path = "gateway/schemathesis.rs"]
+mod schemathesis;
 #[path = "gateway/shop.rs"]
 mod shop;
 #[path = "gateway/smuggling.rs"]
