@@ -1,5 +1,8 @@
 //! The one wide event.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 
 use haechi_guard::{Mode, Reason};
@@ -210,44 +213,6 @@ pub struct VerdictRecord {
     pub reasons: Vec<Reason>,
 }
 
-/// Names of query parameters whose values are never written, wherever they are part of the name.
-const SENSITIVE: [&str; 14] = [
-    "token",
-    "key",
-    "secret",
-    "pass",
-    "pwd",
-    "auth",
-    "code",
-    "sig",
-    "session",
-    "card",
-    "cvv",
-    "otp",
-    "pin",
-    "credential",
-];
-
-/// The query as it is recorded: values of sensitive names are replaced by `…`.
-pub fn redact_query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, max: usize) -> Text {
-    let mut out = String::new();
-    for (name, value) in pairs {
-        if !out.is_empty() {
-            out.push('&');
-        }
-        out.push_str(name);
-        out.push('=');
-        let lower = name.to_ascii_lowercase();
-        out.push_str(if SENSITIVE.iter().any(|word| lower.contains(word)) { "…" } else { value });
-        if out.len() > max {
-            break;
-        }
-    }
-    let mut text = Text::from(out);
-    text.truncate(max);
-    text
-}
-
 // === impl VerdictRecord ===
 
 impl VerdictRecord {
@@ -293,35 +258,4 @@ fn is_zero16(number: &u16) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's shape")]
 fn is_false(value: &bool) -> bool {
     !*value
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_reads_back_and_absent_columns_are_not_written() {
-        let event = Event {
-            time_us: 5,
-            weight: 1,
-            path: "/orders".into(),
-            client: Some([192, 0, 2, 1].into()),
-            verdicts: vec![VerdictRecord::denied(
-                "identity",
-                Mode::Enforce,
-                vec![Reason::new("key-revoked", "x")],
-            )],
-            ..Event::default()
-        };
-        let line = serde_json::to_string(&event).expect("json");
-        assert!(!line.contains("user_agent") && !line.contains("upstream"), "{line}");
-        assert_eq!(serde_json::from_str::<Event>(&line).expect("an event"), event);
-    }
-
-    #[test]
-    fn sensitive_values_are_not_recorded() {
-        let pairs = [("size", "L"), ("access_token", "s3cret"), ("API-Key", "s3cret"), ("q", "x")];
-        assert_eq!(redact_query(pairs.into_iter(), 200), "size=L&access_token=…&API-Key=…&q=x");
-        assert!(redact_query([("a", "b".repeat(5000).as_str())].into_iter(), 100).len() <= 100);
-    }
 }

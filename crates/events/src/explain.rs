@@ -1,5 +1,8 @@
 //! What an event tells, for a person: `haechi why`.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,7 +11,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::event::{Event, Kind, Outcome};
 
-/// Tells what happened and why, from the event alone.
+/// Tells what happened and why, from the event alone: plain text, one fact a line, in the order of time.
+///
+/// What callers sent is shown without what would steer a terminal or turn the reading order around.
 pub fn explain(event: &Event) -> String {
     let mut out = String::new();
     let _ = match event.kind {
@@ -19,7 +24,10 @@ pub fn explain(event: &Event) -> String {
 }
 
 fn control(out: &mut String, event: &Event) -> std::fmt::Result {
-    writeln!(out, "{}  {} by {}", stamp(event), event.action, event.actor)?;
+    writeln!(out, "{}", event.id)?;
+    writeln!(out, "{} by {}", visible(&event.action), visible(&event.actor))?;
+    writeln!(out)?;
+    row(out, "at", &stamp(event))?;
     row(out, "object", &event.object)?;
     row(out, "detail", &event.error)
 }
@@ -28,8 +36,8 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
     let Event { method, path, host, .. } = event;
     let call =
         if method.is_empty() { "bytes that are no request".to_owned() } else { format!("{method} {path}") };
-    writeln!(out, "{}  {call}", event.id)?;
-    writeln!(out, "{}", verdict(event))?;
+    writeln!(out, "{}  {}", event.id, visible(&call))?;
+    writeln!(out, "{}", visible(&verdict(event)))?;
     writeln!(out)?;
     let on = if host.is_empty() { String::new() } else { format!(" for {host}") };
     row(out, "received", &format!("{}{on}", stamp(event)))?;
@@ -40,28 +48,11 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
     }
     row(out, "query", &event.query)?;
     row(out, "agent", &event.user_agent)?;
+    row(out, "body", &body(event))?;
     if !event.api.is_empty() {
         row(out, "operation", &format!("{}.{}", event.api, event.operation))?;
     }
-    if !event.subject.is_empty() {
-        let client =
-            if event.client_id.is_empty() { String::new() } else { format!(", client {}", event.client_id) };
-        let collection = if event.collection.is_empty() {
-            String::new()
-        } else {
-            format!(", collection {}", event.collection)
-        };
-        row(
-            out,
-            "caller",
-            &format!(
-                "{} ({} of identity `{}`{collection}{client})",
-                event.subject,
-                event.credential_kind.replace('_', " "),
-                event.identity
-            ),
-        )?;
-    }
+    row(out, "caller", &caller(event))?;
     for verdict in &event.verdicts {
         let what = match verdict.denied {
             false => "nothing against it".to_owned(),
@@ -82,15 +73,22 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
             }
         }
     }
-    if event.verdicts.iter().all(|verdict| !verdict.denied) && !event.error.is_empty() {
-        row(out, &event.decided_by, &format!("{}: {}", event.reason, event.error))?;
+    if event.judged_us > 0 {
+        row(out, "sent on", &format!("after {}", micros(event.judged_us)))?;
     }
     if !event.upstream.is_empty() {
         let status = match event.upstream_status {
-            0 => "no answer".to_owned(),
+            0 => format!("no answer in {}", micros(event.upstream_us)),
             status => format!("{status} after {}", micros(event.upstream_us)),
         };
         row(out, "upstream", &format!("{}: {status}", event.upstream))?;
+    }
+    // A guard's reasons stand at its verdict; the wire and the upstream have none.
+    let decided_by_guard =
+        event.verdicts.iter().any(|verdict| verdict.denied && verdict.guard == event.decided_by);
+    if !decided_by_guard && !event.decided_by.is_empty() {
+        let detail = if event.error.is_empty() { String::new() } else { format!(": {}", event.error) };
+        row(out, "because", &format!("{} {}{detail}", event.decided_by, event.reason))?;
     }
     let sent = match event.status {
         0 => "nothing".to_owned(),
@@ -119,6 +117,36 @@ fn verdict(event: &Event) -> String {
         Outcome::Failed => format!("failed with {}{why}", event.status),
         Outcome::Aborted => "the caller went away before the answer was complete".to_owned(),
     }
+}
+
+fn body(event: &Event) -> String {
+    match (event.content_type.as_str(), event.request_bytes) {
+        ("", 0) => String::new(),
+        ("", bytes) => format!("{bytes} bytes"),
+        (kind, bytes) => format!("{bytes} bytes of {kind}"),
+    }
+}
+
+fn caller(event: &Event) -> String {
+    if event.subject.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{} ({} of identity `{}`",
+        event.subject,
+        event.credential_kind.replace('_', " "),
+        event.identity
+    );
+    for (name, value) in [("collection", &event.collection), ("client", &event.client_id)] {
+        if !value.is_empty() {
+            let _ = write!(text, ", {name} {value}");
+        }
+    }
+    if !event.credential.is_empty() && event.credential != event.subject {
+        let _ = write!(text, ", credential {}", event.credential);
+    }
+    text.push(')');
+    text
 }
 
 fn from(event: &Event) -> String {
@@ -160,81 +188,14 @@ fn row(out: &mut String, name: &str, text: &str) -> std::fmt::Result {
     if text.is_empty() {
         return Ok(());
     }
-    // A caller's bytes must not steer the terminal.
-    let safe: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    writeln!(out, "  {name:<10} {safe}")
+    writeln!(out, "  {:<10} {}", visible(name), visible(text))
 }
 
-#[cfg(test)]
-mod tests {
-    use haechi_guard::{Mode, Reason};
-
-    use super::*;
-    use crate::event::VerdictRecord;
-
-    #[test]
-    fn a_refusal_is_told_from_the_event_alone() {
-        let event = Event {
-            id: "0192f0c1-6f5e-7a31-8c5d-2b9e4d7f1a60".parse().expect("an id"),
-            time_us: 1_732_438_000_123_456,
-            outcome: Outcome::Refused,
-            weight: 1,
-            client: Some([192, 0, 2, 7].into()),
-            peer: Some(([10, 0, 0, 1], 4711).into()),
-            listener: "0.0.0.0:8443".into(),
-            http_version: "1.1".into(),
-            tls_version: "1.3".into(),
-            tls_cipher: "TLS13_AES_256_GCM_SHA384".into(),
-            method: "POST".into(),
-            path: "/orders".into(),
-            host: "api.pizza.example".into(),
-            user_agent: "evil\x1b[2J".into(),
-            api: "orders".into(),
-            operation: "createOrder".into(),
-            identity: "partner".into(),
-            subject: "k7".into(),
-            credential_kind: "api_key".into(),
-            collection: "delivery".into(),
-            status: 400,
-            duration_us: 1_250,
-            response_bytes: 310,
-            decided_by: "contract".into(),
-            reason: "minimum".into(),
-            verdicts: vec![
-                VerdictRecord::allowed("identity", Mode::Enforce),
-                VerdictRecord::denied(
-                    "limits",
-                    Mode::Observe,
-                    vec![Reason::new("rate-exceeded", "too many")],
-                ),
-                VerdictRecord::denied(
-                    "contract",
-                    Mode::Enforce,
-                    vec![Reason::new("minimum", "0 is less than 1").at("/quantity").rule("#/x/minimum")],
-                ),
-            ],
-            snapshot: "3f2a".into(),
-            ..Event::default()
-        };
-        let expected = "\
-0192f0c1-6f5e-7a31-8c5d-2b9e4d7f1a60  POST /orders
-refused with 400 by contract: minimum
-
-  received   2024-11-24T08:46:40.123456Z for api.pizza.example
-  from       192.0.2.7 through 10.0.0.1:4711
-  over       HTTP/1.1 on 0.0.0.0:8443, TLS 1.3 TLS13_AES_256_GCM_SHA384
-  agent      evil\u{fffd}[2J
-  operation  orders.createOrder
-  caller     k7 (api key of identity `partner`, collection delivery)
-  identity   nothing against it
-  limits     against it, and only in `observe`: the call went on
-             rate-exceeded: too many
-  contract   refused
-             minimum at /quantity: 0 is less than 1
-             by #/x/minimum
-  answered   400, 310 bytes, 1.2 ms in all
-  snapshot   3f2a
-";
-        assert_eq!(explain(&event), expected);
-    }
+/// A caller's bytes must not steer the terminal, and not be read in another order than they stand.
+fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
 }
