@@ -8,9 +8,26 @@ use serde::Serialize;
 
 use crate::tree::Place;
 
+/// Most mistakes that are listed; a file with more is not a configuration with mistakes but another file.
+pub(crate) const MOST: usize = 100;
+/// Most characters of a line that are shown.
+const EXCERPT: usize = 160;
+
+/// How grave it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The configuration is refused.
+    Error,
+    /// The configuration is served, and somebody should look at it.
+    Warning,
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
+    /// How grave it is.
+    pub severity: Severity,
     /// Stable kebab-case word.
     pub code: &'static str,
     /// What is wrong; lower case, no full stop, user's words in backticks.
@@ -29,11 +46,13 @@ pub struct Diagnostic {
 }
 
 /// All that is wrong, in the order of the file, with the text it is about.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
     text: Arc<str>,
     file: PathBuf,
+    /// What may be a secret that was written where a reference belongs: never shown.
+    hidden: Vec<Place>,
 }
 
 // === impl Diagnostic ===
@@ -41,7 +60,23 @@ pub struct Diagnostics {
 impl Diagnostic {
     /// Something wrong with the whole file.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), file: PathBuf::new(), line: 0, column: 0, help: None, len: 1 }
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            file: PathBuf::new(),
+            line: 0,
+            column: 0,
+            help: None,
+            len: 1,
+        }
+    }
+
+    /// The same, as a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
     }
 
     /// The same, at this place.
@@ -72,7 +107,13 @@ impl Diagnostics {
         for diagnostic in &mut list {
             diagnostic.file = file.to_owned();
         }
-        Self { list, text, file: file.to_owned() }
+        Self { list, text, file: file.to_owned(), hidden: Vec::new() }
+    }
+
+    /// The same, with these places never shown.
+    pub(crate) fn hiding(mut self, hidden: Vec<Place>) -> Self {
+        self.hidden = hidden;
+        self
     }
 
     /// All of them.
@@ -96,39 +137,69 @@ impl Diagnostics {
     ///    = help: did you mean `listen`?
     /// ```
     pub fn render(&self, color: bool) -> String {
-        let (red, blue, bold, reset) =
-            if color { ("\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m") } else { ("", "", "", "") };
+        let paint = |code: &'static str| if color { code } else { "" };
+        let (blue, bold, reset) = (paint("\x1b[1;34m"), paint("\x1b[1m"), paint("\x1b[0m"));
         let mut out = String::new();
         for diagnostic in &self.list {
-            let Diagnostic { message, line, column, help, len, .. } = diagnostic;
+            let Diagnostic { severity, message, line, column, help, len, .. } = diagnostic;
+            let (word, tone) = match severity {
+                Severity::Error => ("error", paint("\x1b[1;31m")),
+                Severity::Warning => ("warning", paint("\x1b[1;33m")),
+            };
             let file = self.file.display();
             let width = line.to_string().len().max(2);
             let pad = " ".repeat(width);
-            let _ = writeln!(out, "{red}error{reset}{bold}: {message}{reset}");
+            let _ = writeln!(out, "{tone}{word}{reset}{bold}: {}{reset}", printable(message));
             if *line == 0 {
                 let _ = writeln!(out, "{pad}{blue}-->{reset} {file}");
             } else {
+                let (excerpt, before, marked) = self.excerpt(*line, *column, *len);
+                let (space, carets) = (" ".repeat(before), "^".repeat(marked));
                 let _ = writeln!(out, "{pad}{blue}-->{reset} {file}:{line}:{column}");
-                let excerpt = self.text.lines().nth(line - 1).unwrap_or_default();
-                let excerpt: String =
-                    excerpt.chars().take(160).map(|c| if c == '\t' { ' ' } else { c }).collect();
-                let room = excerpt.chars().count().saturating_sub(column - 1);
-                let carets = "^".repeat((*len).min(room).max(1));
                 let _ = writeln!(out, "{pad} {blue}|{reset}");
                 let _ = writeln!(out, "{blue}{line:>width$} |{reset} {excerpt}");
-                let _ = writeln!(out, "{pad} {blue}|{reset} {}{red}{carets}{reset}", " ".repeat(column - 1));
+                let _ = writeln!(out, "{pad} {blue}|{reset} {space}{tone}{carets}{reset}");
             }
             if let Some(help) = help {
-                let _ = writeln!(out, "{pad} {blue}={reset} help: {help}");
+                let _ = writeln!(out, "{pad} {blue}={reset} help: {}", printable(help));
             }
             out.push('\n');
         }
         out
     }
 
+    /// The line around a place, and in terminal cells: how far in the place begins and how long it is.
+    fn excerpt(&self, line: usize, column: usize, len: usize) -> (String, usize, usize) {
+        let text = self.text.lines().nth(line - 1).unwrap_or_default();
+        // Of a long line the part around the place.
+        let first = if column > EXCERPT / 2 { column - EXCERPT / 4 } else { 1 };
+        let hidden = |at: usize| {
+            let inside = |place: &&Place| place.line == line && (place.column..place.column + place.len).contains(&at);
+            self.hidden.iter().any(|place| inside(&place))
+        };
+        let (mut shown, mut before, mut marked) = (String::new(), 0, 0);
+        for (at, c) in (1..).zip(text.chars()).skip(first - 1).take(EXCERPT) {
+            let c = if hidden(at) { '*' } else { visible(c) };
+            shown.push(c);
+            if at < column {
+                before += cells(c);
+            } else if at < column + len {
+                marked += cells(c);
+            }
+        }
+        (shown, before, marked.max(1))
+    }
+
     /// For programs: a JSON list.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::to_value(&self.list).unwrap_or_default()
+    }
+}
+
+/// Without the text, which may hold what must not be shown.
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.list).finish()
     }
 }
 
@@ -140,8 +211,29 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// What a terminal would act upon, as a space.
+fn visible(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
+/// Cells of a terminal that a character takes: two for the scripts and symbols that are written wide.
+fn cells(c: char) -> usize {
+    let wide = matches!(u32::from(c),
+        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f900..=0x1f9ff | 0x20000..=0x3fffd);
+    if wide { 2 } else { 1 }
+}
+
 /// The word among `known` that was probably meant.
 pub(crate) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer than any name of ours: not a slip of the pen.
+    if word.len() > 100 {
+        return None;
+    }
     let most = (word.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Budget, Options, Spanned};
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{Budget, Error, Options, Spanned, Tagged};
 
 use crate::diagnostic::Diagnostic;
 
@@ -14,6 +15,8 @@ use crate::diagnostic::Diagnostic;
 const BYTES: usize = 4 * 1024 * 1024;
 /// Deepest nesting; the deepest setting is at 7.
 const DEPTH: usize = 16;
+/// Most values. A thousand APIs with fifty settings each need a fifth of it.
+const NODES: usize = 500_000;
 
 /// A place in the file: line and column (both from 1, in characters) and how many characters it spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub(crate) enum Value {
     /// A number, as it would be written in decimal.
     Number(String),
     Null,
+    /// A value with a tag such as `!!str`, which is never what is expected.
+    Tagged,
 }
 
 /// A key and its place.
@@ -59,19 +64,17 @@ pub(crate) fn parse(text: &str) -> Result<Node, Diagnostic> {
     if text.len() > BYTES {
         return Err(Diagnostic::new("too-large", format!("the file is larger than {BYTES} bytes")));
     }
-    let spanned: Spanned<Value> = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        let place = error.location().map_or(Place { line: 1, column: 1, len: 1 }, place);
-        let message = error.without_snippet().to_string();
-        let message = message.lines().next().unwrap_or("the file is not YAML");
-        let (code, message, help) = explain(message);
-        Diagnostic::new(code, message).at(place).help_if(help)
-    })?;
+    let spanned: Spanned<Tagged<Value>> =
+        serde_saphyr::from_str_with_options(text, options()).map_err(|error| explain(&error))?;
     Ok(spanned.into())
 }
 
 fn options() -> Options {
     let mut options = Options::default();
     options.strict_booleans = true;
+    // `010` and `1_000` mean different numbers to different readers; here they are no numbers.
+    options.leading_zero_numbers_as_strings = true;
+    options.underscored_numbers_as_strings = true;
     options.merge_keys = serde_saphyr::MergeKeyPolicy::Error;
     options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
     options.reject_unsupported_tags = true;
@@ -81,41 +84,58 @@ fn options() -> Options {
     budget.max_aliases = 0;
     budget.max_depth = DEPTH;
     budget.max_documents = 1;
-    budget.max_nodes = 500_000;
+    budget.max_nodes = NODES;
     options.budget = Some(budget);
     options
 }
 
-/// The parser's words in ours, where ours help more.
-fn explain(message: &str) -> (&'static str, String, Option<&'static str>) {
-    let lower = message.to_ascii_lowercase();
-    if lower.contains("duplicate") {
-        let help = "a key may stand only once in a mapping: remove one";
-        ("duplicate-key", strip(message), Some(help))
-    } else if lower.contains("anchor") || lower.contains("alias") {
-        let message = "anchors and aliases are not used in haechi.yaml".to_owned();
-        ("anchor", message, Some("write the value out in each place"))
-    } else if lower.contains("merge") {
-        (
+/// The parser's errors in our words, where ours help more.
+fn explain(error: &Error) -> Diagnostic {
+    let error = error.without_snippet();
+    let (code, message, help) = match error {
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().map_or_else(|| "a key".to_owned(), |key| format!("the key `{key}`"));
+            ("duplicate-key", format!("{key} stands twice in a mapping"), Some("remove one"))
+        }
+        Error::UnknownAnchor { .. }
+        | Error::AliasError { .. }
+        | Error::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => (
+            "anchor",
+            "anchors and aliases are not used in haechi.yaml".to_owned(),
+            Some("write the value out in each place"),
+        ),
+        Error::MergeKeyNotAllowed { .. } | Error::MergeValueNotMapOrSeqOfMaps { .. } => (
             "merge-key",
             "merge keys (`<<`) are not used in haechi.yaml".to_owned(),
             Some("write the fields out"),
-        )
-    } else if lower.contains("depth") || lower.contains("budget") {
-        (
+        ),
+        Error::UnsupportedTag { tag, .. } => {
+            ("tag", format!("tags such as `{tag}` are not used in haechi.yaml"), Some("remove the tag"))
+        }
+        Error::MultipleDocuments { .. } | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => (
+            "yaml",
+            "haechi.yaml is a single document".to_owned(),
+            Some("remove `---` and what belongs to another file"),
+        ),
+        Error::Budget { .. } => (
             "too-large",
             "the file is nested deeper, or holds more values, than any configuration needs".to_owned(),
             None,
-        )
-    } else if lower.contains("tab") {
-        ("yaml", strip(message), Some("indent with spaces"))
-    } else {
-        ("yaml", strip(message), None)
-    }
+        ),
+        Error::NonFiniteFloat { .. } => ("yaml", "infinity and not-a-number are no values here".to_owned(), None),
+        other => {
+            let message = strip(&other.to_string());
+            let help = message.contains("tab").then_some("indent with spaces, not with tabs");
+            ("yaml", message, help)
+        }
+    };
+    let place = error.location().map_or(Place { line: 1, column: 1, len: 1 }, place);
+    Diagnostic::new(code, message).at(place).help_if(help)
 }
 
-/// The parser's message without the place, which is said by us.
+/// The first line of the parser's message without the place, which is said by us.
 fn strip(message: &str) -> String {
+    let message = message.lines().next().unwrap_or("the file is not YAML");
     let message = message.split(" at line ").next().unwrap_or(message);
     message.trim_end_matches([':', ',', ' ', '.']).to_owned()
 }
@@ -131,9 +151,10 @@ fn place(location: serde_saphyr::Location) -> Place {
 
 // === impl Node ===
 
-impl From<Spanned<Value>> for Node {
-    fn from(spanned: Spanned<Value>) -> Self {
-        Self { place: place(spanned.referenced), value: spanned.value }
+impl From<Spanned<Tagged<Value>>> for Node {
+    fn from(spanned: Spanned<Tagged<Value>>) -> Self {
+        let Tagged(value, tag) = spanned.value;
+        Self { place: place(spanned.referenced), value: if tag.is_some() { Value::Tagged } else { value } }
     }
 }
 
@@ -157,6 +178,7 @@ impl Node {
             Value::Bool(_) => "true or false",
             Value::Number(_) => "a number",
             Value::Null => "nothing",
+            Value::Tagged => "a tag, which is not used here",
         }
     }
 }
@@ -212,7 +234,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element::<Spanned<Value>>()? {
+        while let Some(item) = items.next_element::<Spanned<Tagged<Value>>>()? {
             list.push(item.into());
         }
         Ok(Value::List(list))
@@ -222,7 +244,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Spanned<String>>()? {
             let key = Key { place: place(key.referenced), name: key.value };
-            let mut node: Node = entries.next_value::<Spanned<Value>>()?.into();
+            let mut node: Node = entries.next_value::<Spanned<Tagged<Value>>>()?.into();
             if matches!(node.value, Value::Map(_)) {
                 // What is wrong with a whole mapping is shown at its name.
                 node.place = key.place;

@@ -30,6 +30,9 @@ mod path;
 mod query;
 mod refusal;
 
+#[cfg(feature = "shapes")]
+pub mod shapes;
+
 pub use authority::Authority;
 pub use headers::{Field, Headers, HeadersBuilder};
 pub use path::{CanonicalPath, EncodedSlash, PathPolicy, PathRefusal, PathTraits, decode_segment};

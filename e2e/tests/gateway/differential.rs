@@ -29,6 +29,11 @@ type Seen = (String, String, Vec<u8>);
 const EXPLAINED: &[(&str, fn(&[u8]) -> bool, &str)] = &[
     (
         "nginx",
+        |bytes| contains(bytes, b"\t"),
+        "nginx trims spaces around a value only; RFC 9112, 5 says spaces and tabs",
+    ),
+    (
+        "nginx",
         |bytes| {
             methods(bytes)
                 .iter()
@@ -83,6 +88,7 @@ fn what_we_accept_others_read_the_same() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut stricter: BTreeMap<&str, u32> = BTreeMap::new();
     let (mut accepted, mut explained) = (0, BTreeMap::<&str, u32>::new());
+    let mut unexplained = Vec::new();
     for case in 0..CASES {
         let bytes = damaged(case);
         let (ours, refusal) = ours(&bytes);
@@ -100,10 +106,11 @@ fn what_we_accept_others_read_the_same() {
             }
             let known = EXPLAINED.iter().find(|(name, applies, _)| *name == other && applies(&bytes));
             let Some((_, _, why)) = known else {
-                panic!(
+                unexplained.push(format!(
                     "case {case}, {other}:\n{}\nours: {ours:?} {refusal:?}\ntheirs: {theirs}",
                     bytes.escape_ascii()
-                );
+                ));
+                return;
             };
             *explained.entry(why).or_default() += 1;
         };
@@ -119,6 +126,8 @@ fn what_we_accept_others_read_the_same() {
     println!(
         "{accepted} of {CASES} accepted at least in part; refused: {stricter:?}; explained differences: {explained:?}"
     );
+    let first: Vec<_> = unexplained.iter().take(10).map(String::as_str).collect();
+    assert!(unexplained.is_empty(), "{} unexplained, the first:\n{}", unexplained.len(), first.join("\n\n"));
     assert!(accepted > CASES / 10, "the damage must not be too great to tell anything: {accepted}");
     assert!(stricter.len() > 20, "the damage must be of many kinds: {stricter:?}");
 }
@@ -160,7 +169,9 @@ async fn hyper(bytes: &[u8]) -> Vec<Seen> {
         let log = log.clone();
         async move {
             let method = request.method().to_string();
+            // hyper adds the `/` that an absolute target without a path stands for.
             let target = request.uri().to_string();
+            let target = if target == "http://x.test/" { "http://x.test".to_owned() } else { target };
             #[expect(clippy::disallowed_methods, reason = "the body is a few bytes of this test")]
             if let Ok(body) = request.into_body().collect().await {
                 log.borrow_mut().push((method, target, body.to_bytes().to_vec()));

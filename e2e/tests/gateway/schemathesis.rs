@@ -20,7 +20,7 @@ fn no_generated_call_finds_a_gateway_error() {
     let shop = runtime.block_on(Shop::open(dir.path())).expect("the shop opens");
     let listen = "127.0.0.1:0".parse().expect("an address");
     // The tool calls faster than any customer.
-    let config = config_yaml(&shop, listen).replace("/s, burst: ", "0000/s, burst: 1000000");
+    let config = config_yaml(&shop, listen).replace("/s, burst: ", "0000/s, burst: 10000");
     let mut files = vec![("haechi.yaml", config.as_str())];
     files.extend(FILES);
     let gateway = Gateway::start(&files);

@@ -29,8 +29,9 @@ paths:
 #[test]
 fn no_smuggling_shape_reaches_the_upstream() {
     let origin = Origin::start();
-    let config =
-        config(origin.address()).replace("auth: none", "auth: none\n    validate: { request: \"off\" }");
+    let config = config(origin.address())
+        .replace("auth: none", "auth: none\n    validate: { request: \"off\" }")
+        .replace("address: \"127.0.0.1:0\"", "address: \"127.0.0.1:0\"\n    protocols: [http1]");
     let gateway = Gateway::start(&[("haechi.yaml", &config), ("items.yaml", SPEC)]);
     // The contract does serve what the shapes hide: a request that is not hidden gets through.
     let mut plain = Raw::connect(gateway.address());

@@ -72,9 +72,10 @@ fn a_good_file_is_read_whole() {
 fn position(from: &str, to: &str, place: &str) -> (usize, usize) {
     let text = GOOD.replacen(from, to, 1);
     let changed = GOOD.find(from).expect("there");
-    let at = changed + text[changed..].find(place).expect("there");
-    let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    (text[..at].matches('\n').count() + 1, at - line_start + 1)
+    let at = changed + text.split_at(changed).1.find(place).expect("there");
+    let before = text.split_at(at).0;
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, at - line_start + 1)
 }
 
 #[test]
