@@ -1,4 +1,3 @@
-
 use haechi_guard::{Mode, Reason};
 
 use super::*;
