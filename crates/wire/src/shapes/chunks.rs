@@ -92,5 +92,5 @@ pub(super) const ROWS: &[Row] = &[
         post!("Transfer-Encoding: chunked", "0\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n{hidden}")),
     ("chunk-ext-well-formed", "chunk extension", "RFC 9112, 7.1.1",
         Taken("one POST; the extension is checked and dropped, the hidden request lies in the chunk's data"),
-        post!("Transfer-Encoding: chunked", "80;a=\"b\\\"\"\r\n{hidden}{long}")),
+        post!("Transfer-Encoding: chunked", "43;a=\"b\\\"\"\r\n{hidden}\r\n0\r\n\r\n")),
 ];

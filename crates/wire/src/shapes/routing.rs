@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         "GET / HTTP/1.1\r\nHost: haechi.test/internal\r\n\r\n{hidden}"),
     ("host-comma", "host", "Chen and others, Host of Troubles (CCS 2016)", Refused(InvalidHost),
         "GET / HTTP/1.1\r\nHost: haechi.test,internal.example\r\n\r\n{hidden}"),
-    ("host-port-not-a-number", "host", "Kettle, Practical Web Cache Poisoning (2018)", Refused(InvalidHost),
+    ("host-port-not-a-number", "host", "Kettle, Practical Web Cache Poisoning (2018)", Refused(UserInfo),
         "GET / HTTP/1.1\r\nHost: haechi.test:80@internal\r\n\r\n{hidden}"),
     ("host-numeric", "host", "WHATWG URL, 3.5: hosts that end in a number", Refused(InvalidHost),
         "GET / HTTP/1.1\r\nHost: 127.1\r\n\r\n{hidden}"),
