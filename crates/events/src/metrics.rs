@@ -1,37 +1,43 @@
-//! Counters and histograms, in OpenMetrics text. Labels come from the configuration or from a fixed list of words, so
-//! that no caller can make their number grow.
+//! Counters and histograms, in OpenMetrics text. Labels come from the configuration or from lists of words of the program, so
+//! that no caller can make their number grow; where there is nothing to name, a label is `-`.
+
+mod histogram;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry, Unit};
 
+use self::histogram::Histogram;
 use crate::event::Outcome;
+use crate::text::Text;
 
 /// The type of what [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// From a tenth of a millisecond to ten seconds.
-const BUCKETS: [f64; 16] =
-    [1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Kinds of denials that are told apart for one operation. Guards have some dozens of words; should one ever have more, they are
+/// counted as `-`.
+const DENIALS: usize = 128;
+
+/// What a label says that has nothing to name.
+const NONE: &str = "-";
 
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    duration: Family<OperationLabels, Histogram>,
-    overhead: Histogram,
-    denials: Family<DenialLabels, Counter>,
+    families: Arc<Families>,
+    in_flight: Gauge,
     upstream_errors: Family<CodeLabels, Counter>,
-    tls: Family<TlsLabels, Counter>,
+    tls: Family<ResultLabels, Counter>,
     connections_refused: Counter,
     accept_errors: Counter,
     connections: Gauge,
@@ -41,57 +47,99 @@ pub struct Metrics {
     events_lost: Counter,
     events_torn: Counter,
     spool_errors: Counter,
+    snapshot: Family<SnapshotLabels, Gauge>,
+    activated: Gauge,
     activations: Family<OutcomeLabels, Counter>,
-    operations: Mutex<HashMap<(String, String), Arc<OperationMetrics>>>,
+    key_changes: Family<ActionLabels, Counter>,
+    unrouted: OnceLock<Arc<OperationMetrics>>,
+    operations: Mutex<HashMap<(Text, Text), Arc<OperationMetrics>>>,
 }
 
-/// The metrics of one operation, looked up once for each snapshot.
+/// The metrics of one operation, looked up once for each snapshot. Counting a request is some atomic additions.
+///
+/// A series appears with the first thing it counts: of thousands of operations most are never called, and most combinations
+/// of status and outcome never occur.
 #[derive(Debug)]
 pub struct OperationMetrics {
-    api: String,
-    operation: String,
+    families: Arc<Families>,
+    api: Text,
+    operation: Text,
     /// By class of status (0: none was sent) and outcome.
-    requests: [[Lazy; 4]; 6],
-    duration: Histogram,
+    requests: [[OnceLock<Counter>; 4]; 6],
+    duration: OnceLock<Histogram>,
+    upstream: OnceLock<Histogram>,
+    denials: RwLock<Vec<Denials>>,
+}
+
+/// A request that is being served, for as long as this lives.
+#[derive(Debug)]
+pub struct InFlight(Gauge);
+
+/// What operations count into.
+#[derive(Debug)]
+struct Families {
+    requests: Family<RequestLabels, Counter>,
+    duration: Family<OperationLabels, Histogram>,
+    upstream: Family<OperationLabels, Histogram>,
     overhead: Histogram,
+    denials: Family<DenialLabels, Counter>,
+}
+
+/// How often one guard was against requests for one reason.
+#[derive(Debug)]
+struct Denials {
+    guard: Box<str>,
+    mode: Box<str>,
+    code: Box<str>,
+    counter: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    api: String,
-    operation: String,
-    status: String,
-    outcome: String,
+    api: Text,
+    operation: Text,
+    status: Text,
+    outcome: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabels {
-    api: String,
-    operation: String,
+    api: Text,
+    operation: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DenialLabels {
-    api: String,
-    operation: String,
-    guard: String,
-    code: String,
-    mode: String,
+    api: Text,
+    operation: Text,
+    guard: Text,
+    code: Text,
+    mode: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabels {
-    code: String,
+    code: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TlsLabels {
-    result: String,
+struct ResultLabels {
+    result: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
-    outcome: String,
+    outcome: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabels {
+    action: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SnapshotLabels {
+    digest: Text,
 }
 
 // === impl Metrics ===
@@ -99,68 +147,56 @@ struct OutcomeLabels {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("haechi");
-        let requests = Family::default();
-        registry.register("requests", "Requests by operation, class of status and outcome", requests.clone());
-        let duration = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
-        let help = "From the complete head to the end of the response";
-        registry.register_with_unit("request_duration", help, Unit::Seconds, duration.clone());
-        let overhead = Histogram::new(BUCKETS);
-        let help = "What the gateway itself took before the request was sent on";
-        registry.register_with_unit("overhead", help, Unit::Seconds, overhead.clone());
-        let denials = Family::default();
-        registry.register(
-            "denials",
-            "What guards were against, also where they only observe",
-            denials.clone(),
-        );
-        let upstream_errors = Family::default();
-        registry.register("upstream_errors", "Calls an upstream did not answer", upstream_errors.clone());
-        let tls = Family::default();
-        registry.register("tls_handshakes", "TLS handshakes by version, and failed ones", tls.clone());
-        let counter = |registry: &mut Registry, name: &str, help: &str| {
-            let counter = Counter::<u64, AtomicU64>::default();
-            registry.register(name, help, counter.clone());
-            counter
+        let list = &mut registry;
+        list.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let families = Families {
+            requests: add(list, "requests", "Requests by operation, class of status and outcome"),
+            duration: add_seconds(
+                list,
+                "request_duration",
+                "From the complete head to the end of the response",
+            ),
+            upstream: add_seconds(
+                list,
+                "upstream_duration",
+                "From sending the request to the head of the response",
+            ),
+            overhead: add_seconds(
+                list,
+                "overhead",
+                "What the gateway itself took before the request was sent on",
+            ),
+            denials: add(list, "denials", "What guards were against, also where they only observe"),
         };
-        let connections = Gauge::default();
-        registry.register("connections", "Open connections of callers", connections.clone());
-        let activations = Family::default();
-        registry.register("activations", "Snapshots activated and refused", activations.clone());
         Self {
-            connections_refused: counter(
-                &mut registry,
-                "connections_refused",
-                "Connections beyond the limits",
-            ),
-            accept_errors: counter(&mut registry, "accept_errors", "Connections the system could not give"),
-            events_written: counter(&mut registry, "events_written", "Events written to the spool"),
-            events_left_out: counter(
-                &mut registry,
-                "events_left_out",
-                "Plain events a full queue did not take",
-            ),
-            events_rolled_up: counter(
-                &mut registry,
+            families: Arc::new(families),
+            in_flight: add(list, "requests_in_flight", "Requests that are being served"),
+            upstream_errors: add(list, "upstream_errors", "Calls an upstream did not answer"),
+            tls: add(list, "tls_handshakes", "TLS handshakes by version, and failed ones"),
+            connections: add(list, "connections", "Open connections of callers"),
+            connections_refused: add(list, "connections_refused", "Connections beyond the limits"),
+            accept_errors: add(list, "accept_errors", "Connections the system could not give"),
+            events_written: add(list, "events_written", "Events written to the spool, each a line"),
+            events_left_out: add(list, "events_left_out", "Plain events a full queue did not take"),
+            events_rolled_up: add(
+                list,
                 "events_rolled_up",
-                "Refusals summed up in the event of another that is the same",
+                "Refusals summed up in the line of another that is the same",
             ),
-            events_torn: counter(
-                &mut registry,
-                "events_torn",
-                "Events that a crash has cut off, found at the start",
+            events_lost: add(list, "events_lost", "Events the disk did not take in time"),
+            events_torn: add(list, "events_torn", "Lines that a crash has cut off, found at the start"),
+            spool_errors: add(list, "spool_errors", "Writes the disk refused"),
+            snapshot: add(list, "snapshot_active", "The snapshot that is served"),
+            activated: add_seconds(
+                list,
+                "snapshot_activation_timestamp",
+                "Since when it is served, in Unix time",
             ),
-            events_lost: counter(&mut registry, "events_lost", "Events the disk did not take in time"),
-            spool_errors: counter(&mut registry, "spool_errors", "Writes the disk refused"),
-            registry,
-            requests,
-            duration,
-            overhead,
-            denials,
-            upstream_errors,
-            tls,
-            connections,
-            activations,
+            activations: add(list, "activations", "Snapshots activated and refused"),
+            key_changes: add(list, "key_changes", "API keys created, rotated and revoked"),
+            unrouted: OnceLock::new(),
             operations: Mutex::default(),
+            registry,
         }
     }
 }
@@ -169,30 +205,36 @@ impl Metrics {
     /// The metrics of an operation. Asked for when a snapshot is made, not for each request.
     pub fn operation(&self, api: &str, operation: &str) -> Arc<OperationMetrics> {
         let mut operations = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (api.to_owned(), operation.to_owned());
-        operations.entry(key).or_insert_with(|| Arc::new(OperationMetrics::new(self, api, operation))).clone()
+        let (api, operation) = (Text::from(Arc::from(api)), Text::from(Arc::from(operation)));
+        let key = (api.clone(), operation.clone());
+        let new = || Arc::new(OperationMetrics::new(self.families.clone(), api, operation));
+        operations.entry(key).or_insert_with(new).clone()
     }
 
-    /// A guard was against a request.
+    /// The metrics of requests that belong to no operation: what is no request, or asks for what is not there.
+    pub fn unrouted(&self) -> &Arc<OperationMetrics> {
+        self.unrouted.get_or_init(|| self.operation(NONE, NONE))
+    }
+
+    /// A request is being served, until what is returned is dropped.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// A guard was against a request. The words are the program's, never a caller's.
     pub fn denied(&self, operation: &OperationMetrics, guard: &str, mode: &str, code: &str) {
-        let labels = DenialLabels {
-            api: operation.api.clone(),
-            operation: operation.operation.clone(),
-            guard: guard.to_owned(),
-            code: code.to_owned(),
-            mode: mode.to_owned(),
-        };
-        self.denials.get_or_create(&labels).inc();
+        operation.denied(guard, mode, code);
     }
 
     /// An upstream did not answer.
     pub fn upstream_failed(&self, code: &str) {
-        self.upstream_errors.get_or_create(&CodeLabels { code: code.to_owned() }).inc();
+        self.upstream_errors.get_or_create(&CodeLabels { code: owned(code) }).inc();
     }
 
     /// A TLS handshake succeeded.
     pub fn tls_done(&self, version: &str) {
-        self.tls.get_or_create(&TlsLabels { result: version.to_owned() }).inc();
+        self.tls.get_or_create(&ResultLabels { result: owned(version) }).inc();
     }
 
     /// A TLS handshake failed.
@@ -217,7 +259,20 @@ impl Metrics {
 
     /// A snapshot was activated or refused.
     pub fn activation(&self, outcome: &str) {
-        self.activations.get_or_create(&OutcomeLabels { outcome: outcome.to_owned() }).inc();
+        self.activations.get_or_create(&OutcomeLabels { outcome: owned(outcome) }).inc();
+    }
+
+    /// From `since` on, the snapshot with this digest is served, and no other.
+    pub fn set_snapshot(&self, digest: &str, since: SystemTime) {
+        self.snapshot.clear();
+        self.snapshot.get_or_create(&SnapshotLabels { digest: owned(digest) }).set(1);
+        let seconds = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.activated.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// An API key was changed: `created`, `rotated`, `revoked`.
+    pub fn key_changed(&self, action: &str) {
+        self.key_changes.get_or_create(&ActionLabels { action: owned(action) }).inc();
     }
 
     pub(crate) fn event_left_out(&self, count: u64) {
@@ -264,27 +319,15 @@ impl fmt::Debug for Metrics {
 // === impl OperationMetrics ===
 
 impl OperationMetrics {
-    fn new(metrics: &Metrics, api: &str, operation: &str) -> Self {
-        let outcomes = [Outcome::Forwarded, Outcome::Refused, Outcome::Failed, Outcome::Aborted];
-        let requests = std::array::from_fn(|class| {
-            outcomes.map(|outcome| {
-                let labels = RequestLabels {
-                    api: api.to_owned(),
-                    operation: operation.to_owned(),
-                    status: if class == 0 { "none".to_owned() } else { format!("{class}xx") },
-                    outcome: outcome.as_str().to_owned(),
-                };
-                Lazy { requests: metrics.requests.clone(), labels, counter: OnceLock::new() }
-            })
-        });
-        let labels = OperationLabels { api: api.to_owned(), operation: operation.to_owned() };
-        let duration = metrics.duration.get_or_create(&labels).clone();
+    fn new(families: Arc<Families>, api: Text, operation: Text) -> Self {
         Self {
-            api: api.to_owned(),
-            operation: operation.to_owned(),
-            requests,
-            duration,
-            overhead: metrics.overhead.clone(),
+            families,
+            api,
+            operation,
+            requests: Default::default(),
+            duration: OnceLock::new(),
+            upstream: OnceLock::new(),
+            denials: RwLock::default(),
         }
     }
 
@@ -298,61 +341,84 @@ impl OperationMetrics {
             Outcome::Aborted => 3,
         };
         if let Some(counter) = self.requests.get(class).and_then(|row| row.get(column)) {
-            counter.inc();
+            counter.get_or_init(|| self.requests_of(class, outcome)).inc();
         }
-        self.duration.observe(duration.as_secs_f64());
+        self.duration.get_or_init(|| self.histogram(&self.families.duration)).observe(duration);
         if let Some(overhead) = overhead {
-            self.overhead.observe(overhead.as_secs_f64());
-        }
-    }
-}
-
-/// A counter that is shown once it has counted: most combinations never occur.
-struct Lazy {
-    requests: Family<RequestLabels, Counter>,
-    labels: RequestLabels,
-    counter: OnceLock<Counter>,
-}
-
-impl Lazy {
-    fn inc(&self) {
-        self.counter.get_or_init(|| self.requests.get_or_create(&self.labels).clone()).inc();
-    }
-}
-
-impl fmt::Debug for Lazy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.counter.get())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_counted_is_shown() {
-        let metrics = Metrics::default();
-        let operation = metrics.operation("orders", "getOrder");
-        operation.record(200, Outcome::Forwarded, Duration::from_millis(3), Some(Duration::from_micros(40)));
-        metrics.denied(&operation, "identity", "enforce", "key-revoked");
-        metrics.tls_done("1.3");
-        let text = metrics.encode();
-        for line in [
-            r#"haechi_requests_total{api="orders",operation="getOrder",status="2xx",outcome="forwarded"} 1"#,
-            r#"haechi_denials_total{api="orders",operation="getOrder",guard="identity",code="key-revoked",mode="enforce"} 1"#,
-            r#"haechi_tls_handshakes_total{result="1.3"} 1"#,
-            r#"haechi_request_duration_seconds_bucket{le="0.005",api="orders",operation="getOrder"} 1"#,
-            "haechi_overhead_seconds_count 1",
-            "# EOF",
-        ] {
-            assert!(text.contains(line), "{line}\n{text}");
+            self.families.overhead.observe(overhead);
         }
     }
 
-    #[test]
-    fn an_operation_is_the_same_over_snapshots() {
-        let metrics = Metrics::default();
-        assert!(Arc::ptr_eq(&metrics.operation("a", "b"), &metrics.operation("a", "b")));
+    /// The upstream has answered after this time.
+    pub fn upstream_answered(&self, after: Duration) {
+        self.upstream.get_or_init(|| self.histogram(&self.families.upstream)).observe(after);
     }
+
+    fn denied(&self, guard: &str, mode: &str, code: &str) {
+        let same = |known: &&Denials| *known.code == *code && *known.guard == *guard && *known.mode == *mode;
+        let known = self.denials.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.iter().find(same) {
+            known.counter.inc();
+            return;
+        }
+        drop(known);
+        let mut known = self.denials.write().unwrap_or_else(PoisonError::into_inner);
+        let is_full = known.len() >= DENIALS;
+        let labels = DenialLabels {
+            api: self.api.clone(),
+            operation: self.operation.clone(),
+            guard: owned(if is_full { NONE } else { guard }),
+            code: owned(if is_full { NONE } else { code }),
+            mode: owned(mode),
+        };
+        // Another worker may have been faster: then this is its counter.
+        let counter = self.families.denials.get_or_create_owned(&labels);
+        counter.inc();
+        if !is_full && !known.iter().any(|other| same(&other)) {
+            known.push(Denials { guard: guard.into(), mode: mode.into(), code: code.into(), counter });
+        }
+    }
+
+    fn requests_of(&self, class: usize, outcome: Outcome) -> Counter {
+        let labels = RequestLabels {
+            api: self.api.clone(),
+            operation: self.operation.clone(),
+            status: if class == 0 { "none".into() } else { format!("{class}xx").into() },
+            outcome: outcome.as_str().into(),
+        };
+        self.families.requests.get_or_create_owned(&labels)
+    }
+
+    fn histogram(&self, family: &Family<OperationLabels, Histogram>) -> Histogram {
+        let labels = OperationLabels { api: self.api.clone(), operation: self.operation.clone() };
+        family.get_or_create_owned(&labels)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl EncodeLabelValue for Text {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}
+
+fn owned(word: &str) -> Text {
+    Text::from(word.to_owned())
+}
+
+fn add<M: Metric + Clone + Default>(list: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    list.register(name, help, metric.clone());
+    metric
+}
+
+fn add_seconds<M: Metric + Clone + Default>(list: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    list.register_with_unit(name, help, Unit::Seconds, metric.clone());
+    metric
 }
