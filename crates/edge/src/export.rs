@@ -61,7 +61,7 @@ impl Collector {
                             .headers_mut()
                             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                         // A collector that is away loses traces, nothing else.
-                        let _ = pools.send(&upstream, SEND, &target, request).await;
+                        let _ = pools.send(&upstream, SEND, &target, request, || None).await;
                     }
                 });
             })

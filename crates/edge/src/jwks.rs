@@ -259,7 +259,8 @@ async fn get(pools: &Pools, url: &JwksUrl) -> Result<BytesMut, String> {
     let mut request = http::Request::new(OutBody::Empty);
     *request.method_mut() = Method::GET;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let reply = pools.send(&upstream, FETCH, &target, request).await.map_err(|error| error.to_string())?;
+    let reply =
+        pools.send(&upstream, FETCH, &target, request, || None).await.map_err(|error| error.to_string())?;
     if reply.response.status() != StatusCode::OK {
         return Err(format!("the provider answered {}", reply.response.status()));
     }

@@ -159,11 +159,17 @@ impl Call<'_> {
         };
         let target = forward::target(&path, &query)
             .ok_or_else(|| bad_request("The path cannot be sent on.".to_owned()))?;
-        let mut sent = http::Request::new(body);
-        sent.method_mut().clone_from(&request.method);
-        *sent.headers_mut() = forward::request_headers(&request.headers, &facts);
+        let spare = body.again();
+        let build = |body| {
+            let mut sent = http::Request::new(body);
+            sent.method_mut().clone_from(&request.method);
+            *sent.headers_mut() = forward::request_headers(&request.headers, &facts);
+            sent
+        };
+        let again = || spare.as_ref().and_then(OutBody::again).map(build);
         self.transaction.sending();
-        let reply = self.worker.pools.send(&operation.upstream, operation.timeout, &target, sent).await;
+        let (pools, upstream) = (&self.worker.pools, &operation.upstream);
+        let reply = pools.send(upstream, operation.timeout, &target, build(body), again).await;
         match reply {
             Ok(reply) => {
                 self.transaction.upstream(&reply);

@@ -75,8 +75,8 @@ impl Pools {
     ///
     /// The request's URI and `Host` are set here, from `target` and the endpoint that takes the call. A request
     /// that never left because a kept connection had just closed is sent again on a new one; so is one whose method
-    /// is idempotent (RFC 9110, 9.2.2) and whose body was read whole, when the kept connection broke before any
-    /// answer.
+    /// is idempotent (RFC 9110, 9.2.2) and which `again` can make once more, when the kept connection broke before any
+    /// answer. `again` is asked only then: copying each request for the rare case would cost more than making it anew.
     ///
     /// # Errors
     /// See [`UpstreamError`].
@@ -86,9 +86,10 @@ impl Pools {
         deadline: Duration,
         target: &PathAndQuery,
         request: http::Request<OutBody>,
+        again: impl Fn() -> Option<http::Request<OutBody>>,
     ) -> Result<Reply, UpstreamError> {
         let mut endpoint = self.choose(upstream, 0).ok_or(UpstreamError::NoEndpoint)?;
-        let exchange = self.exchange(upstream, &mut endpoint, target, request);
+        let exchange = self.exchange(upstream, &mut endpoint, target, request, again);
         match timeout(deadline, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(UpstreamError::Timeout { endpoint: endpoint.name().clone() }),
@@ -115,17 +116,18 @@ impl Pools {
         endpoint: &mut &'u Endpoint,
         target: &PathAndQuery,
         mut request: http::Request<OutBody>,
+        again: impl Fn() -> Option<http::Request<OutBody>>,
     ) -> Result<Reply, UpstreamError> {
+        let idempotent = request.method().is_idempotent();
         let mut fresh_only = false;
         loop {
             let (mut lease, reused) = self.lease(upstream, endpoint, fresh_only).await?;
             address(&mut request, endpoint, target);
-            let spare = (reused && request.method().is_idempotent()).then(|| copy(&request)).flatten();
             match lease.sender.try_send_request(request).await {
                 Ok(response) => return Ok(Reply { response, endpoint: endpoint.name().clone(), lease }),
-                Err(mut error) => match error.take_message().or(spare) {
-                    Some(again) if reused => {
-                        request = again;
+                Err(mut error) => match error.take_message().or_else(|| again().filter(|_| idempotent)) {
+                    Some(once_more) if reused => {
+                        request = once_more;
                         fresh_only = true;
                     }
                     _ => {
@@ -150,8 +152,14 @@ impl Pools {
                 *endpoint = self.choose(upstream, turn).ok_or(UpstreamError::NoEndpoint)?;
             }
             let pool = self.pool(upstream, endpoint);
-            let waiting = pool.places.clone().acquire_owned();
-            let Ok(Ok(place)) = timeout(upstream.connect_timeout, waiting).await else {
+            let place = match pool.places.clone().try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) => {
+                    let waiting = pool.places.clone().acquire_owned();
+                    timeout(upstream.connect_timeout, waiting).await.ok().and_then(Result::ok)
+                }
+            };
+            let Some(place) = place else {
                 failure = UpstreamError::Busy { endpoint: endpoint.name().clone() };
                 continue;
             };
@@ -253,15 +261,6 @@ fn address(request: &mut http::Request<OutBody>, endpoint: &Endpoint, target: &P
         prefix => PathAndQuery::try_from(format!("{prefix}{target}")).ok(),
     };
     *request.uri_mut() = Uri::from(prefixed.unwrap_or_else(|| target.clone()));
-}
-
-/// The request once more, if its body was read whole.
-fn copy(request: &http::Request<OutBody>) -> Option<http::Request<OutBody>> {
-    let mut copy = http::Request::new(request.body().again()?);
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
 }
 
 #[cfg(test)]

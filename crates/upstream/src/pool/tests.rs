@@ -89,7 +89,9 @@ fn request(method: http::Method) -> http::Request<OutBody> {
 #[expect(clippy::disallowed_methods, reason = "the scripted server sends two bytes")]
 async fn call(pools: &Pools, upstream: &Upstream, method: http::Method) -> Result<Arc<str>, UpstreamError> {
     let target = PathAndQuery::from_static("/pizza?size=l");
-    let reply = pools.send(upstream, upstream.timeout, &target, request(method)).await?;
+    let reply = pools
+        .send(upstream, upstream.timeout, &target, request(method.clone()), || Some(request(method.clone())))
+        .await?;
     let body = reply.response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(&body[..], b"ok");
     reply.lease.release();
