@@ -96,6 +96,8 @@ fn hex_byte(text: &[u8]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -149,5 +151,50 @@ mod tests {
         assert!(!is_sampled(half, 0.5));
         assert!(is_sampled(half, 0.500_001));
         assert!(is_sampled(half, 1.0));
+    }
+
+    proptest! {
+        /// Against a plain reading of the standard, on texts that are nearly right.
+        #[test]
+        fn the_parser_agrees_with_the_standard(
+            at in 0..56usize,
+            byte in prop_oneof![Just(b'-'), Just(b'0'), Just(b'f'), any::<u8>()],
+            version in prop_oneof![Just("00"), Just("01"), Just("ff")],
+            rest in prop_oneof![Just(""), Just("-"), Just("-x"), Just("x")],
+        ) {
+            let mut text = format!("{version}{}{rest}", VALID.trim_start_matches("00")).into_bytes();
+            if let Some(slot) = text.get_mut(at) {
+                *slot = byte;
+            }
+            let read = TraceContext::continued(&text).map(|context| {
+                (context.trace_id, context.parent_span_id, context.sampled)
+            });
+            prop_assert_eq!(read, reference(&text), "{}", String::from_utf8_lossy(&text));
+        }
+
+        #[test]
+        fn no_bytes_make_it_fail(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert_eq!(TraceContext::continued(&bytes).is_some(), reference(&bytes).is_some());
+        }
+    }
+
+    fn reference(text: &[u8]) -> Option<(TraceId, Option<SpanId>, bool)> {
+        let text = str::from_utf8(text).ok()?;
+        let fields: Vec<&str> = text.split('-').collect();
+        let [version, trace, parent, flags, more @ ..] = &fields[..] else { return None };
+        let hex = |field: &str, len: usize| {
+            field.len() == len && field.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+        };
+        let is_valid = hex(version, 2)
+            && *version != "ff"
+            && (*version != "00" || more.is_empty())
+            && hex(trace, 32)
+            && trace.contains(|c| c != '0')
+            && hex(parent, 16)
+            && parent.contains(|c| c != '0')
+            && hex(flags, 2);
+        let sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+        is_valid
+            .then(|| Some((TraceId::parse(trace.as_bytes())?, SpanId::parse(parent.as_bytes()), sampled)))?
     }
 }

@@ -265,17 +265,33 @@ fn a_subscriber_that_lags_is_told_how_much_it_lost() {
     assert!(lines.try_recv().is_ok());
 }
 
-/// Regression: the order to stop was taken before what had been recorded ahead of it.
 #[test]
 fn what_is_queued_at_the_end_is_written() {
-    for _ in 0..50 {
-        let dir = tempfile::tempdir().expect("a directory");
-        let (recorder, _) = recorder(dir.path(), 8);
-        let event = event(Outcome::Forwarded);
-        recorder.sink(0).expect("a sink").record(event.clone());
-        drop(recorder);
-        assert_eq!(Spool::find(dir.path(), event.id).expect("read"), Some(event));
-    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let (recorder, _) = recorder(dir.path(), 8);
+    let event = event(Outcome::Forwarded);
+    recorder.sink(0).expect("a sink").record(event.clone());
+    drop(recorder);
+    assert_eq!(Spool::find(dir.path(), event.id).expect("read"), Some(event));
+}
+
+/// Regression: what was recorded after the writer's last look at the queues and before its order to stop was lost.
+#[test]
+fn what_is_queued_while_the_writer_obeys_is_written_before_it_stops() {
+    let bench = Bench::new(1, 8);
+    let mut lines = bench.shared.lines.subscribe();
+    let (commands, told) = sync_channel(2);
+    let (done, wait) = sync_channel(0);
+    commands.send(Command::Durable(Box::new(event(Outcome::Forwarded)), done)).expect("room");
+    commands.send(Command::Stop).expect("room");
+    let writer = std::thread::spawn(move || bench.writer.run(&told));
+    lines.blocking_recv().expect("the durable event");
+    // The writer is among its commands, until it is listened to.
+    let last = event(Outcome::Forwarded);
+    bench.sinks[0].record(last.clone());
+    wait.recv().expect("an answer").expect("kept");
+    writer.join().expect("ended");
+    assert_eq!(Spool::find(&bench.shared.dir, last.id).expect("read"), Some(last));
 }
 
 #[test]
