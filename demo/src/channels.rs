@@ -86,7 +86,7 @@ impl Caller {
 
     pub(crate) async fn get(&mut self, path: &str, is_right: impl FnOnce(&Answer) -> bool) -> Option<Answer> {
         let outcome = self.client.get(path).await;
-        self.judge(Method::GET, path, StatusCode::OK, outcome, is_right)
+        self.judge(&Method::GET, path, StatusCode::OK, outcome, is_right)
     }
 
     pub(crate) async fn post(
@@ -97,13 +97,13 @@ impl Caller {
         is_right: impl FnOnce(&Answer) -> bool,
     ) -> Option<Answer> {
         let outcome = self.client.post(path, body).await;
-        self.judge(Method::POST, path, status, outcome, is_right)
+        self.judge(&Method::POST, path, status, outcome, is_right)
     }
 
     /// Counts a call, and what there is to complain about.
     pub(crate) fn judge(
         &self,
-        method: Method,
+        method: &Method,
         path: &str,
         status: StatusCode,
         outcome: Result<Answer, String>,

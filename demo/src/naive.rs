@@ -94,7 +94,7 @@ async fn message(stream: &mut TcpStream, unread: &mut Vec<u8>, request: bool) ->
         _ if bodiless => end,
         (Some(length), _) => end + length,
         (None, Some("chunked")) => loop {
-            if let Some(at) = unread.get(end..).and_then(|rest| last_chunk(rest)) {
+            if let Some(at) = unread.get(end..).and_then(last_chunk) {
                 break end + at;
             }
             if unread.len() > LONGEST || stream.read_buf(unread).await? == 0 {

@@ -1,5 +1,7 @@
 //! The gateway as its users meet it: the real binary over real sockets.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+
 #[path = "gateway/clients.rs"]
 mod clients;
 #[path = "gateway/differential.rs"]

@@ -1,5 +1,7 @@
 //! The house's own rules: who may import whom, and which crates may not do I/O.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail loudly")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

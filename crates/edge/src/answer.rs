@@ -102,7 +102,7 @@ impl AnswerBody {
 
 impl PassingBody {
     /// A body that may be silent for `idle` at most.
-    pub(crate) fn new(body: Incoming, lease: Lease, idle: Duration) -> AnswerBody {
+    pub(crate) fn pass(body: Incoming, lease: Lease, idle: Duration) -> AnswerBody {
         if body.is_end_stream() {
             lease.release();
             return AnswerBody::Empty;

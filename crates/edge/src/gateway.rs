@@ -98,7 +98,8 @@ impl Gateway {
     pub fn activate(&self, snapshot: Snapshot) -> Result<(), GatewayError> {
         let snapshot = Arc::new(snapshot);
         let bound = self.bind_missing(&snapshot)?;
-        self.shared.lasting.jwks.retain(snapshot.jwks.values());
+        let used: Vec<_> = snapshot.jwks.values().collect();
+        self.shared.lasting.jwks.retain(&used);
         self.shared.snapshot.store(snapshot.clone());
         self.listen(bound);
         let mut listening = lock(&self.listening);

@@ -233,7 +233,7 @@ impl Connection {
                 Some(Ok(data)) => data,
                 None => break,
                 // Without the last chunk, or short of its length: the caller can tell that it is not whole.
-                Some(Err(error)) => return self.broken(error),
+                Some(Err(error)) => return Ending::Broken(error.code()),
             };
             transaction.count_sent(data.len());
             if chunked {
@@ -255,10 +255,6 @@ impl Connection {
             write_last_chunk(&mut out, None);
         }
         if out.is_empty() { Ending::Sent } else { self.write(&out, b"", timeouts).await }
-    }
-
-    fn broken(&self, error: PassingError) -> Ending {
-        Ending::Broken(error.code())
     }
 
     /// What the body has ready now; nothing if it must be waited for.

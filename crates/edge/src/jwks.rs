@@ -132,9 +132,9 @@ impl Jwks {
     }
 
     /// Forgets the providers that no snapshot uses any more.
-    pub(crate) fn retain<'a>(&self, used: impl Iterator<Item = &'a Arc<Source>> + Clone) {
+    pub(crate) fn retain(&self, used: &[&Arc<Source>]) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.retain(|_, source| used.clone().any(|other| Arc::ptr_eq(source, other)));
+        sources.retain(|_, source| used.iter().any(|other| Arc::ptr_eq(source, other)));
     }
 
     /// Fetches the keys once more, unless that was done a moment ago, and waits for the result for a moment.

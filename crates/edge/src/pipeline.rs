@@ -361,7 +361,7 @@ impl Call<'_> {
         }
         let bodiless = *method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
         forward::response_headers(&mut head.headers, bodiless);
-        let mut body = PassingBody::new(body, reply.lease, operation.upstream.body_idle);
+        let mut body = PassingBody::pass(body, reply.lease, operation.upstream.body_idle);
         if let Some(contract) = operation.contract.as_ref().filter(|contract| contract.response != Mode::Off)
             && !bodiless
         {

@@ -44,7 +44,7 @@ impl Events {
         converse(async {
             let mut events = client.follow(&path).await?;
             while let Some(event) = events.next::<serde_json::Value>().await? {
-                if refused && event["outcome"] == "forwarded" {
+                if refused && event.get("outcome").is_some_and(|outcome| outcome == "forwarded") {
                     continue;
                 }
                 let text = match format {

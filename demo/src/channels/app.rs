@@ -31,7 +31,7 @@ async fn round_once(caller: &mut Caller, number: usize, round: u64) -> Option<()
             .client
             .call(Method::PATCH, "/accounts/me", "application/json", phone.to_string().into())
             .await;
-        caller.judge(Method::PATCH, "/accounts/me", StatusCode::NO_CONTENT, outcome, |_| true)?;
+        caller.judge(&Method::PATCH, "/accounts/me", StatusCode::NO_CONTENT, outcome, |_| true)?;
     }
     let order = json!({ "items": [{ "pizza": 4, "quantity": 1 }, { "pizza": 5, "quantity": 1 }] });
     let placed =

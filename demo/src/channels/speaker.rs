@@ -26,7 +26,8 @@ async fn the_usual(caller: &mut Caller) -> Option<()> {
         caller.post("/orders/", &order, StatusCode::CREATED, |answer| answer.json()["total"] == 9.5).await?;
     let text = format!("order {}: 1 Diavola", placed.json()["id"]);
     let outcome = caller.client.call(Method::POST, "/receipts/", "text/plain", text.into()).await;
-    caller.judge(Method::POST, "/receipts/", StatusCode::OK, outcome, |answer| &*answer.body == b"done\n")?;
+    caller
+        .judge(&Method::POST, "/receipts/", StatusCode::OK, outcome, |answer| &*answer.body == b"done\n")?;
     caller.get("/receipts/last", |answer| answer.body.len() > 1).await?;
     Some(())
 }

@@ -25,8 +25,11 @@ const CASES: u64 = 6_000;
 /// One request: method, target, body.
 type Seen = (String, String, Vec<u8>);
 
+/// Which other, what in the bytes, and why that is right.
+type Explanation = (&'static str, fn(&[u8]) -> bool, &'static str);
+
 /// Where we and another differ although we accept: which other, what in the bytes, and why that is right.
-const EXPLAINED: &[(&str, fn(&[u8]) -> bool, &str)] = &[
+const EXPLAINED: &[Explanation] = &[
     (
         "nginx",
         |bytes| contains(bytes, b"\t"),
