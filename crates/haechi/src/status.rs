@@ -30,10 +30,6 @@ impl Status {
     }
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "JSON values are indexed by name: a missing member is null, not a panic"
-)]
 fn shown(state: &State) -> String {
     let State { version, pid, uptime_seconds, config, snapshot, last_activation: last, edge } = state;
     let mut out = format!("haechi {version}, process {pid}, up {uptime_seconds} s\n");
