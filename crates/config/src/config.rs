@@ -1,11 +1,12 @@
 //! A configuration and the text it was read from.
 
+use std::io::Read as _;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::Settings;
+use crate::model::{Identity, JwksSource, Settings};
 use crate::read;
 use crate::reader::Mistakes;
 use crate::secret::SecretSources;
@@ -28,7 +29,12 @@ impl Config {
     /// # Errors
     /// All mistakes in it.
     pub fn load(file: &Path) -> Result<Self, Diagnostics> {
-        match std::fs::read_to_string(file) {
+        // One byte more than is accepted tells that there is more.
+        let read = std::fs::File::open(file).and_then(|opened| {
+            let mut text = String::new();
+            opened.take(tree::BYTES as u64 + 1).read_to_string(&mut text).map(|_| text)
+        });
+        match read {
             Ok(text) => Self::parse(&text, file),
             Err(error) => {
                 let diagnostic =
@@ -45,15 +51,15 @@ impl Config {
     /// All mistakes in it.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Diagnostics> {
         let text: Arc<str> = text.into();
-        let refused = |list| Diagnostics::new(list, text.clone(), file);
-        let tree = tree::parse(&text).map_err(|diagnostic| refused(vec![diagnostic]))?;
+        let tree = tree::parse(&text)
+            .map_err(|diagnostic| Diagnostics::new(vec![diagnostic], text.clone(), file))?;
         let mut mistakes = Mistakes::default();
         let settings = read::settings(&tree, base(file), &mut mistakes);
         match settings {
-            Some(settings) if mistakes.0.is_empty() => {
+            Some(settings) if mistakes.is_empty() => {
                 Ok(Self { settings, tree: Arc::new(tree), text, file: file.to_owned() })
             }
-            _ => Err(refused(mistakes.0)),
+            _ => Err(mistakes.into_diagnostics(text, file)),
         }
     }
 
@@ -81,9 +87,52 @@ impl Config {
         &self.text
     }
 
+    /// The directory that relative paths are relative to.
+    pub fn base(&self) -> &Path {
+        base(&self.file)
+    }
+
+    /// What is served although somebody should look at it. Looks at the files of its keys.
+    pub fn warnings(&self) -> Diagnostics {
+        let mut list = Vec::new();
+        let mut warn = |path: &[&str], diagnostic: Diagnostic| {
+            let diagnostic = diagnostic.warning();
+            list.push(match self.locate(path) {
+                Some(place) => diagnostic.at(place),
+                None => diagnostic,
+            });
+        };
+        let sources = self.secrets();
+        for (listener, listen) in self.listen.iter().enumerate() {
+            let listener = listener.to_string();
+            for (_, key) in listen.tls.iter().flat_map(|tls| &tls.certificates) {
+                if key.is_open_to_all(&sources) {
+                    let message = format!("everybody on this machine may read `{key}`");
+                    let diagnostic =
+                        Diagnostic::new("open-key", message).help("chmod 600, or 640 for a group");
+                    warn(&["listen", &listener, "tls"], diagnostic);
+                }
+            }
+        }
+        for (name, identity) in &self.identity {
+            let Identity::Jwt(jwt) = identity else { continue };
+            let (JwksSource::Url(url) | JwksSource::Discover(url)) = &jwt.jwks else { continue };
+            if !url.tls && !url.is_loopback() {
+                let message =
+                    format!("the keys that `{name}` trusts come over plaintext from `{}`", url.host);
+                let help = "who can change them on the way can sign tokens: use `https`";
+                warn(
+                    &["identity", name, "jwt", "jwks"],
+                    Diagnostic::new("plaintext-keys", message).help(help),
+                );
+            }
+        }
+        Diagnostics::new(list, self.text.clone(), &self.file)
+    }
+
     /// Where its secrets are looked up.
     pub fn secrets(&self) -> SecretSources {
-        SecretSources { base: base(&self.file).to_owned(), dir: self.settings.secrets_dir.clone() }
+        SecretSources { base: self.base().to_owned(), dir: self.settings.secrets_dir.clone() }
     }
 
     /// The same configuration with another address for its first listener: what `--listen` asks for.

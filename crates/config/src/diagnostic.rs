@@ -172,9 +172,11 @@ impl Diagnostics {
     fn excerpt(&self, line: usize, column: usize, len: usize) -> (String, usize, usize) {
         let text = self.text.lines().nth(line - 1).unwrap_or_default();
         // Of a long line the part around the place.
-        let first = if column > EXCERPT / 2 { column - EXCERPT / 4 } else { 1 };
+        let long = text.chars().nth(EXCERPT).is_some();
+        let first = if long && column > EXCERPT / 2 { column - EXCERPT / 4 } else { 1 };
         let hidden = |at: usize| {
-            let inside = |place: &&Place| place.line == line && (place.column..place.column + place.len).contains(&at);
+            let inside =
+                |place: &&Place| place.line == line && (place.column..place.column + place.len).contains(&at);
             self.hidden.iter().any(|place| inside(&place))
         };
         let (mut shown, mut before, mut marked) = (String::new(), 0, 0);

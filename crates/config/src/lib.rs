@@ -23,7 +23,7 @@ mod tree;
 pub mod value;
 
 pub use config::Config;
-pub use diagnostic::{Diagnostic, Diagnostics};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::{OperationSettings, api_defaults, effective};
 pub use reference::{json_schema, markdown};
 pub use secret::{SecretBytes, SecretError, SecretRef, SecretSources};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use haechi_guard::Mode;
 
@@ -12,16 +11,47 @@ use crate::model::{
     Api, ApiKey, Auth, Control, Events, Identity, JwksSource, Jwt, Limits, Listen, Modes, Operation, Otlp,
     Per, Plan, PlanChoice, Settings, Timeouts, Tls, Upstream, Validate,
 };
-use crate::reader::{Fields, Mistakes, Share, Size, list, names, scalar, word};
+use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
 use crate::settings;
 use crate::tree::{Node, Value};
 use crate::value::{HttpUrl, Rate};
 
-/// What names in one section may refer to in another.
+const ONE_BODY: &str = "a single body (`body`) may be larger than all bodies together (`body_memory`)";
+
+/// Largest head. Every connection may hold one.
+const HEAD: u64 = 1024 * 1024;
+
+/// Least room for events: less than one segment keeps none.
+const EVENTS: u64 = 1024 * 1024;
+
+/// Headers that frame or route a message, or carry other credentials: no header for API keys.
+const OTHER_HEADERS: [&str; 15] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+];
+
+/// What `auth` and `plan` mean by these words, which therefore name no identity.
+const RESERVED: [&str; 2] = ["none", "default"];
+
+/// What one section may refer to in another.
 struct Known {
     identities: Vec<String>,
     plans: Vec<String>,
+    body_memory: Option<usize>,
 }
 
 /// Reads the whole file. Paths are made relative to `base`.
@@ -30,41 +60,39 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
     fields.require("haechi", mistakes);
     fields.number("haechi", mistakes);
     let path = |path: PathBuf| base.join(path);
+    let workers = fields.number("workers", mistakes).and_then(|workers| usize::try_from(workers).ok());
     let listen = fields.require("listen", mistakes).map(|node| listeners(node, mistakes)).unwrap_or_default();
-    let identity = by_name(fields.get("identity"), mistakes, identity);
-    let plans = by_name(fields.get("plans"), mistakes, plan);
-    let known = Known { identities: declared(fields.get("identity")), plans: declared(fields.get("plans")) };
+    let data: Option<PathBuf> = fields.scalar("data", mistakes);
+    let control = control(&section(&fields, "control", &settings::CONTROL, mistakes), &listen, mistakes);
+    let secrets = fields.get("secrets").map(|node| Fields::open(node, &settings::SECRETS, mistakes));
+    let secrets_dir = secrets.and_then(|secrets| secrets.required("dir", mistakes)).map(path);
+    let limits = limits(&section(&fields, "limits", &settings::LIMITS, mistakes), mistakes);
+    let identity = by_name(fields.get("identity"), &RESERVED, mistakes, identity);
+    let plans = by_name(fields.get("plans"), &[], mistakes, plan);
+    let known = Known {
+        identities: declared(fields.get("identity")),
+        plans: declared(fields.get("plans")),
+        body_memory: limits.as_ref().map(|limits| limits.body_memory),
+    };
     let apis =
         fields.require("apis", mistakes).map(|node| apis(node, base, &known, mistakes)).unwrap_or_default();
-    let limits = limits(&section(&fields, "limits", &settings::LIMITS, mistakes), mistakes);
-    let control = section(&fields, "control", &settings::CONTROL, mistakes);
-    let secrets = fields.get("secrets").map(|node| Fields::open(node, &settings::SECRETS, mistakes));
-    let events = section(&fields, "events", &settings::EVENTS, mistakes);
+    let events = events(&section(&fields, "events", &settings::EVENTS, mistakes), mistakes);
     let telemetry = section(&fields, "telemetry", &settings::TELEMETRY, mistakes);
-    let workers = fields.number("workers", mistakes).and_then(|workers| usize::try_from(workers).ok());
+    let otlp = telemetry.get("otlp").and_then(|node| otlp(node, mistakes));
     let modes = modes(fields.get("modes"), mistakes);
-    let metrics: Option<SocketAddr> = control.scalar("metrics", mistakes);
-    if let (Some(address), Some(node)) = (metrics, control.get("metrics"))
-        && !address.ip().is_loopback()
-    {
-        mistakes.value(node.place, "metrics are served on a loopback address only");
-    }
+    let (control, events) = (control?, events?);
     Some(Settings {
         workers,
         listen,
-        data: path(fields.scalar("data", mistakes)?),
-        control: Control { socket: path(control.scalar("socket", mistakes)?), metrics },
-        secrets_dir: secrets.and_then(|secrets| secrets.required("dir", mistakes)).map(path),
+        data: path(data?),
+        control: Control { socket: path(control.socket), ..control },
+        secrets_dir,
         limits: limits?,
         identity,
         plans,
         apis,
-        events: Events {
-            dir: path(events.scalar("dir", mistakes)?),
-            max_size: events.scalar::<Size>("max_size", mistakes)?.0,
-            max_age: events.scalar("max_age", mistakes)?,
-        },
-        otlp: telemetry.get("otlp").and_then(|node| otlp(node, mistakes)),
+        events: Events { dir: path(events.dir), ..events },
+        otlp,
         modes,
     })
 }
@@ -91,11 +119,12 @@ fn declared(node: Option<&Node>) -> Vec<String> {
 /// Reads a mapping with names of the user's choice.
 fn by_name<T>(
     node: Option<&Node>,
+    reserved: &[&str],
     mistakes: &mut Mistakes,
     read: impl Fn(&Node, &mut Mistakes) -> Option<T>,
 ) -> BTreeMap<String, T> {
     let Some(node) = node else { return BTreeMap::new() };
-    names(node, mistakes)
+    names(node, reserved, mistakes)
         .iter()
         .filter_map(|(key, node)| Some((key.name.clone(), read(node, mistakes)?)))
         .collect()
@@ -169,50 +198,62 @@ fn tls(node: &Node, mistakes: &mut Mistakes) -> Option<Tls> {
     Some(Tls { certificates, tls12 })
 }
 
+fn control(fields: &Fields<'_>, listen: &[Listen], mistakes: &mut Mistakes) -> Option<Control> {
+    let socket: Option<PathBuf> = fields.scalar("socket", mistakes);
+    let metrics: Option<SocketAddr> = fields.scalar("metrics", mistakes);
+    if let Some(address) = metrics {
+        let place = fields.place_of("metrics");
+        if !address.ip().is_loopback() {
+            mistakes.value(place, "metrics are served on a loopback address only");
+        } else if address.port() != 0 && listen.iter().any(|listen| listen.address == address) {
+            mistakes.value(place, format!("`{address}` is a listener's address already"));
+        }
+    }
+    Some(Control { socket: socket?, metrics })
+}
+
 fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
     let times = section(fields, "timeouts", &settings::TIMEOUTS, mistakes);
-    let mut time = |name: &str| {
-        let time: Option<Duration> = times.scalar(name, mistakes);
-        if let (Some(Duration::ZERO), Some(node)) = (time, times.get(name)) {
-            mistakes.value(node.place, "a time of zero would end everything at once");
-        }
-        time
-    };
-    let timeouts = Timeouts {
-        tls_handshake: time("tls_handshake")?,
-        first_byte: time("first_byte")?,
-        head: time("head")?,
-        body: time("body")?,
-        idle: time("idle")?,
-        write: time("write")?,
-        drain: time("drain")?,
-    };
-    let mut size = |name: &str, least: u64| {
-        let size = fields.scalar::<Size>(name, mistakes)?.0;
-        if size < least {
-            let place = fields.get(name).map_or(fields.place(), |node| node.place);
-            mistakes.value(place, format!("`{name}` is at least {}", crate::value::show_size(least)));
-        }
-        Some(size)
-    };
-    let (head, target) = (size("head", 1024)?, size("target", 256)?);
-    let (body, body_memory) = (size("body", 0)?, size("body_memory", 0)?);
-    if body > body_memory {
-        let place =
-            fields.get("body").or(fields.get("body_memory")).map_or(fields.place(), |node| node.place);
-        mistakes
-            .value(place, "a single body (`body`) may be larger than all bodies together (`body_memory`)");
+    let [tls_handshake, first_byte, head_time, body_time, idle, write, drain] =
+        ["tls_handshake", "first_byte", "head", "body", "idle", "write", "drain"]
+            .map(|name| times.time(name, mistakes));
+    let head = fields.size("head", 1024, HEAD, mistakes);
+    let target = fields.size("target", 256, HEAD, mistakes);
+    let body = fields.size("body", 0, u64::MAX, mistakes);
+    let body_memory = fields.size("body_memory", 0, u64::MAX, mistakes);
+    let [headers, streams, connections, connections_per_address] =
+        ["headers", "streams", "connections", "connections_per_address"]
+            .map(|name| fields.number(name, mistakes));
+    if target > head && head.is_some() {
+        let written = if fields.get("target").is_some() { "target" } else { "head" };
+        mistakes.value(
+            fields.place_of(written),
+            "the target (`target`) is part of the head (`head`): it is no larger",
+        );
     }
+    if body > body_memory && body_memory.is_some() {
+        let written = if fields.get("body").is_some() { "body" } else { "body_memory" };
+        mistakes.value(fields.place_of(written), ONE_BODY);
+    }
+    let timeouts = Timeouts {
+        tls_handshake: tls_handshake?,
+        first_byte: first_byte?,
+        head: head_time?,
+        body: body_time?,
+        idle: idle?,
+        write: write?,
+        drain: drain?,
+    };
     let narrow = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     Some(Limits {
-        head: narrow(head),
-        headers: narrow(fields.number("headers", mistakes)?),
-        target: narrow(target),
-        body,
-        body_memory: narrow(body_memory),
-        streams: u32::try_from(fields.number("streams", mistakes)?).ok()?,
-        connections: narrow(fields.number("connections", mistakes)?),
-        connections_per_address: u32::try_from(fields.number("connections_per_address", mistakes)?).ok()?,
+        head: narrow(head?),
+        headers: narrow(headers?),
+        target: narrow(target?),
+        body: body?,
+        body_memory: narrow(body_memory?),
+        streams: u32::try_from(streams?).ok()?,
+        connections: narrow(connections?),
+        connections_per_address: u32::try_from(connections_per_address?).ok()?,
         timeouts,
     })
 }
@@ -232,48 +273,49 @@ fn identity(node: &Node, mistakes: &mut Mistakes) -> Option<Identity> {
 fn jwt(node: &Node, mistakes: &mut Mistakes) -> Option<Jwt> {
     let fields = Fields::open(node, &settings::JWT, mistakes);
     let issuer: Option<String> = fields.required("issuer", mistakes);
+    let audience = fields.require("audience", mistakes).map(|node| {
+        let list = list(node, true, mistakes);
+        if list.is_empty() && matches!(node.value, Value::List(_)) {
+            mistakes.value(node.place, "expected at least one audience");
+        }
+        list
+    });
     let audience =
-        fields.require("audience", mistakes).map(|node| list(node, true, mistakes)).unwrap_or_default();
-    let audience: Vec<String> = audience.into_iter().filter_map(|node| scalar(node, mistakes)).collect();
-    let algorithms = match fields.get("algorithms") {
-        Some(node) => {
-            let settings::Form::List(settings::Form::Word(names)) =
-                settings::JWT.find("algorithms").map(|s| &s.form)?
-            else {
-                return None;
-            };
-            let words: Vec<_> = names.iter().map(|name| (*name, *name)).collect();
-            let list = list(node, true, mistakes);
-            if list.is_empty() {
-                mistakes.value(node.place, "expected at least one algorithm");
-            }
-            list.into_iter().filter_map(|node| word(node, &words, mistakes)).map(str::to_owned).collect()
-        }
-        None => vec!["ES256".to_owned(), "RS256".to_owned()],
-    };
-    let leeway = fields.scalar("leeway", mistakes)?;
-    let source = fields.require("jwks", mistakes)?;
-    let text: String = scalar(source, mistakes)?;
-    let jwks = if text == "discover" {
-        match HttpUrl::parse(issuer.as_deref()?) {
-            Ok(issuer) => JwksSource::Discover(issuer),
+        audience.unwrap_or_default().into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let algorithms = algorithms(&fields, mistakes);
+    let jwks = fields.require("jwks", mistakes).and_then(|node| jwks(node, issuer.as_deref(), mistakes));
+    let leeway = fields.scalar("leeway", mistakes);
+    Some(Jwt { issuer: issuer?, audience, jwks: jwks?, algorithms, leeway: leeway? })
+}
+
+fn algorithms(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Vec<String> {
+    let Some(node) = fields.get("algorithms") else { return vec!["ES256".to_owned(), "RS256".to_owned()] };
+    let words: Vec<_> = settings::ALGORITHMS.iter().map(|name| (*name, *name)).collect();
+    let list = list(node, true, mistakes);
+    if list.is_empty() && matches!(node.value, Value::List(_)) {
+        mistakes.value(node.place, "expected at least one algorithm");
+    }
+    list.into_iter().filter_map(|node| word(node, &words, mistakes)).map(str::to_owned).collect()
+}
+
+fn jwks(node: &Node, issuer: Option<&str>, mistakes: &mut Mistakes) -> Option<JwksSource> {
+    let text: String = scalar(node, mistakes)?;
+    if text == "discover" {
+        return match HttpUrl::parse(issuer?) {
+            Ok(issuer) => Some(JwksSource::Discover(issuer)),
             Err(message) => {
-                mistakes.value(source.place, format!("`discover` needs an issuer that is a URL: {message}"));
-                return None;
+                mistakes.value(node.place, format!("`discover` needs an issuer that is a URL: {message}"));
+                None
             }
-        }
-    } else if let Some(path) = text.strip_prefix("file:") {
-        JwksSource::File(PathBuf::from(path))
-    } else {
-        match HttpUrl::parse(&text) {
-            Ok(url) => JwksSource::Url(url),
-            Err(_) => {
-                mistakes.value(source.place, "expected a URL, `file:PATH` or `discover`");
-                return None;
-            }
-        }
-    };
-    Some(Jwt { issuer: issuer?, audience, jwks, algorithms, leeway })
+        };
+    }
+    match text.strip_prefix("file:") {
+        Some("") => mistakes.value(node.place, "expected a path after `file:`"),
+        Some(path) => return Some(JwksSource::File(PathBuf::from(path))),
+        None if text.contains("://") => return scalar(node, mistakes).map(JwksSource::Url),
+        None => mistakes.value(node.place, "expected a URL, `file:PATH` or `discover`"),
+    }
+    None
 }
 
 fn api_key(node: &Node, mistakes: &mut Mistakes) -> Option<ApiKey> {
@@ -282,13 +324,13 @@ fn api_key(node: &Node, mistakes: &mut Mistakes) -> Option<ApiKey> {
     let header: String = fields.scalar("header", mistakes)?;
     let header = header.to_ascii_lowercase();
     let token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if !header.bytes().all(token)
-        || matches!(header.as_str(), "host" | "authorization" | "cookie" | "connection")
-    {
-        let place = fields.get("header").map_or(fields.place(), |node| node.place);
+    if !header.bytes().all(token) || OTHER_HEADERS.contains(&header.as_str()) {
         mistakes.value(
-            place,
-            format!("`{header}` cannot carry keys: name a header of its own, such as `X-Api-Key`"),
+            fields.place_of("header"),
+            format!(
+                "`{}` cannot carry keys: name a header of its own, such as `X-Api-Key`",
+                shortened(&header)
+            ),
         );
     }
     Some(ApiKey { header, collection: collection? })
@@ -311,8 +353,8 @@ fn plan(node: &Node, mistakes: &mut Mistakes) -> Option<Plan> {
 }
 
 fn apis(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Vec<(String, Api)> {
-    let entries = names(node, mistakes);
-    if entries.is_empty() {
+    let entries = names(node, &[], mistakes);
+    if entries.is_empty() && matches!(node.value, Value::Map(_) | Value::Null) {
         mistakes.add(Diagnostic::new("missing-field", "no API is served").at(node.place));
     }
     entries
@@ -327,6 +369,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
     let upstream = fields.require("upstream", mistakes).and_then(|node| upstream(node, mistakes));
     let auth = match fields.get("auth") {
         Some(node) => auth(node, known, mistakes),
+        None if fields.has("auth") => None,
         None => {
             let message = "the field `auth` is missing: who may call this API?";
             let help = match known.identities.first() {
@@ -346,11 +389,14 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         mistakes.value(node.place, "a base path begins with `/`");
     }
     let plan = fields.get("plan").map(|node| plan_choice(node, known, mistakes)).unwrap_or_default();
-    let operations =
-        by_name(fields.get("operations"), mistakes, |node, mistakes| operation(node, known, mistakes));
+    let operations = fields.get("operations").map(|node| entries(node, mistakes)).unwrap_or_default();
+    let operations = operations
+        .iter()
+        .filter_map(|(key, node)| Some((key.name.clone(), operation(node, known, mistakes)?)))
+        .collect();
     let (host, validate, modes) = (
         fields.scalar::<String>("host", mistakes),
-        validate(fields.get("validate"), mistakes),
+        validate(fields.get("validate"), &settings::VALIDATE, mistakes),
         modes(fields.get("modes"), mistakes),
     );
     Some(Api {
@@ -368,18 +414,24 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
 
 fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
     let fields = Fields::open(node, &settings::UPSTREAM, mistakes);
-    let urls = fields.require("urls", mistakes).map(|node| list(node, true, mistakes))?;
-    if urls.is_empty() {
-        mistakes.value(node.place, "expected at least one URL");
-    }
-    let urls: Vec<HttpUrl> = urls.into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let urls = fields.require("urls", mistakes).map(|node| {
+        let urls = list(node, true, mistakes);
+        if urls.is_empty() && matches!(node.value, Value::List(_)) {
+            mistakes.value(node.place, "expected at least one URL");
+        }
+        urls
+    });
+    let urls = urls.unwrap_or_default().into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let timeout = fields.time("timeout", mistakes);
+    let connect_timeout = fields.time("connect_timeout", mistakes);
+    let max_connections = fields.number("max_connections", mistakes);
     let tls = fields.get("tls").map(|node| Fields::open(node, &settings::UPSTREAM_TLS, mistakes));
     Some(Upstream {
         urls,
-        timeout: fields.scalar("timeout", mistakes)?,
-        connect_timeout: fields.scalar("connect_timeout", mistakes)?,
-        max_connections: usize::try_from(fields.number("max_connections", mistakes)?).ok()?,
         ca: tls.and_then(|tls| tls.scalar("ca", mistakes)),
+        timeout: timeout?,
+        connect_timeout: connect_timeout?,
+        max_connections: usize::try_from(max_connections?).ok()?,
     })
 }
 
@@ -394,7 +446,15 @@ fn auth(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Auth> {
     }
     let names: Vec<_> = nodes
         .into_iter()
-        .filter_map(|node| reference(node, "identity", &known.identities, mistakes))
+        .filter_map(|node| match &node.value {
+            Value::Text(text) if text.eq_ignore_ascii_case("none") => {
+                let message = format!("`{text}` is no identity");
+                let help = "write `auth: none`, without a list, if everybody may call";
+                mistakes.add(Diagnostic::new("undeclared-name", message).at(node.place).help(help));
+                None
+            }
+            _ => reference(node, "identity", &known.identities, mistakes),
+        })
         .collect();
     Some(Auth::Any(names))
 }
@@ -443,18 +503,18 @@ fn undeclared(
         None if declared.is_empty() => format!("declare it under `{section}`"),
         None => format!("declared under `{section}`: {}", declared.join(", ")),
     };
-    let message = format!("no {what} is named `{name}`");
+    let message = format!("no {what} is named `{}`", shortened(name));
     mistakes.add(Diagnostic::new("undeclared-name", message).at(place).help(help));
 }
 
-fn validate(node: Option<&Node>, mistakes: &mut Mistakes) -> Validate {
+fn validate(node: Option<&Node>, section: &'static settings::Section, mistakes: &mut Mistakes) -> Validate {
     let Some(node) = node else { return Validate::default() };
-    let fields = Fields::open(node, &settings::VALIDATE, mistakes);
+    let fields = Fields::open(node, section, mistakes);
     let mut mode = |name| fields.get(name).and_then(|node| scalar::<Mode>(node, mistakes));
     Validate {
         request: mode("request"),
         response: mode("response"),
-        unknown_paths: mode("unknown_paths"),
+        unknown_paths: section.find("unknown_paths").and_then(|setting| mode(setting.name)),
         unknown_parameters: mode("unknown_parameters"),
     }
 }
@@ -468,20 +528,31 @@ fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
 
 fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Operation> {
     let fields = Fields::open(node, &settings::OPERATION, mistakes);
+    let body = fields.size("body", 0, u64::MAX, mistakes);
+    if body > known.body_memory.map(|most| most as u64).or(body) {
+        mistakes.value(fields.place_of("body"), ONE_BODY);
+    }
     Some(Operation {
         auth: fields.get("auth").and_then(|node| auth(node, known, mistakes)),
         plan: fields.get("plan").map(|node| plan_choice(node, known, mistakes)),
-        timeout: fields.scalar("timeout", mistakes),
-        body: fields.scalar::<Size>("body", mistakes).map(|size| size.0),
+        timeout: fields.time("timeout", mistakes),
+        body,
         expose: fields.get("expose").and_then(|node| scalar(node, mistakes)),
-        validate: validate(fields.get("validate"), mistakes),
+        validate: validate(fields.get("validate"), &settings::OPERATION_VALIDATE, mistakes),
         modes: modes(fields.get("modes"), mistakes),
     })
+}
+
+fn events(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Events> {
+    let dir = fields.scalar("dir", mistakes);
+    let max_size = fields.size("max_size", EVENTS, u64::MAX, mistakes);
+    let max_age = fields.time("max_age", mistakes);
+    Some(Events { dir: dir?, max_size: max_size?, max_age: max_age? })
 }
 
 fn otlp(node: &Node, mistakes: &mut Mistakes) -> Option<Otlp> {
     let fields = Fields::open(node, &settings::OTLP, mistakes);
     let endpoint = fields.required("endpoint", mistakes);
-    let sample = fields.scalar::<Share>("sample", mistakes)?.0;
-    Some(Otlp { endpoint: endpoint?, sample })
+    let sample = fields.scalar::<Share>("sample", mistakes);
+    Some(Otlp { endpoint: endpoint?, sample: sample?.0 })
 }

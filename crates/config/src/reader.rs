@@ -1,21 +1,29 @@
 //! Reading typed values from the tree: every mistake is noted with its place, and reading goes on.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_guard::Mode;
 use ipnet::IpNet;
 
-use crate::diagnostic::{Diagnostic, meant};
+use crate::diagnostic::{Diagnostic, Diagnostics, MOST, meant};
 use crate::secret::SecretRef;
-use crate::settings::Section;
+use crate::settings::{Form, Section, Setting};
 use crate::tree::{Key, Node, Place, Value};
 use crate::value::{self, HttpUrl, Rate};
 
-/// Mistakes found so far.
+/// Longest name of an API, an identity or a plan, in characters. Names are labels of metrics and columns of tables.
+const NAME: usize = 100;
+
+/// Mistakes found so far: the first [`MOST`] and how many more there are.
 #[derive(Debug, Default)]
-pub(crate) struct Mistakes(pub(crate) Vec<Diagnostic>);
+pub(crate) struct Mistakes {
+    list: Vec<Diagnostic>,
+    more: usize,
+    hidden: Vec<Place>,
+}
 
 /// A mapping with fixed names, being read.
 pub(crate) struct Fields<'a> {
@@ -27,13 +35,45 @@ pub(crate) struct Fields<'a> {
 /// A scalar type.
 pub(crate) trait Scalar: Sized {
     fn read(node: &Node) -> Result<Self, String>;
+
+    /// Whether what is not such a value may be a secret, so that it is not shown.
+    fn may_be_secret(_: &Node) -> bool {
+        false
+    }
 }
 
 // === impl Mistakes ===
 
 impl Mistakes {
     pub(crate) fn add(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        if self.is_full() {
+            self.more += 1;
+        } else {
+            self.list.push(diagnostic);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether further ones are only counted.
+    fn is_full(&self) -> bool {
+        self.list.len() >= MOST
+    }
+
+    /// Notes that what stands here may be a secret.
+    pub(crate) fn hide(&mut self, place: Place) {
+        self.hidden.push(place);
+    }
+
+    /// All of them, in the order of the file.
+    pub(crate) fn into_diagnostics(mut self, text: Arc<str>, file: &Path) -> Diagnostics {
+        if self.more > 0 {
+            let message = format!("the file has {} more mistakes", self.more);
+            self.list.push(Diagnostic::new("more", message));
+        }
+        Diagnostics::new(self.list, text, file).hiding(self.hidden)
     }
 
     /// Notes that a value is not what is expected.
@@ -55,17 +95,17 @@ impl<'a> Fields<'a> {
                 &[]
             }
         };
-        for (key, _) in entries {
-            if section.find(&key.name).is_none() {
-                let help = match meant(&key.name, section.names()) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None => {
-                        let names: Vec<_> = section.names().map(|name| format!("`{name}`")).collect();
-                        format!("possible here: {}", names.join(", "))
-                    }
-                };
-                let message = format!("unknown field `{}`", key.name);
-                mistakes.add(Diagnostic::new("unknown-field", message).at(key.place).help(help));
+        for (key, node) in entries {
+            match section.find(&key.name) {
+                // A section whose fields are all left out is one with its defaults. Anything else without a value is
+                // unfinished, and taking it for unwritten would drop what was meant: a plan, for instance.
+                Some(setting) if matches!(node.value, Value::Null) && !setting.form.is_mapping() => {
+                    let message = format!("the field `{}` has no value", key.name);
+                    let help = "write one, or remove the field";
+                    mistakes.add(Diagnostic::new("missing-value", message).at(key.place).help(help));
+                }
+                Some(_) => {}
+                None => unknown(key, node, section, mistakes),
             }
         }
         Self { entries, section, place: node.place }
@@ -74,17 +114,24 @@ impl<'a> Fields<'a> {
     /// The value of a setting, if it is written.
     pub(crate) fn get(&self, name: &str) -> Option<&'a Node> {
         debug_assert!(self.section.find(name).is_some(), "`{name}` is not in the list of settings");
+        let setting = self.section.find(name)?;
         let node = self.entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
-        node.filter(|node| !matches!(node.value, Value::Null))
+        node.filter(|node| setting.form.is_mapping() || !matches!(node.value, Value::Null))
+    }
+
+    /// Whether the name is written, be it without a value or, as far as can be told, misspelt. That is reported already.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, _)| {
+            key.name == name
+                || self.section.find(&key.name).is_none()
+                    && meant(&key.name, self.section.names()) == Some(name)
+        })
     }
 
     /// The value of a setting that must be written.
     pub(crate) fn require(&self, name: &str, mistakes: &mut Mistakes) -> Option<&'a Node> {
         let node = self.get(name);
-        let misspelt = |(key, _): &(Key, Node)| {
-            self.section.find(&key.name).is_none() && meant(&key.name, self.section.names()) == Some(name)
-        };
-        if node.is_none() && !self.entries.iter().any(misspelt) {
+        if node.is_none() && (mistakes.is_full() || !self.has(name)) {
             let meaning = self.section.find(name).map_or("", |setting| setting.meaning);
             let message = format!("the field `{name}` is missing");
             mistakes.add(Diagnostic::new("missing-field", message).at(self.place).help(meaning));
@@ -98,8 +145,11 @@ impl<'a> Fields<'a> {
             Some(node) => scalar(node, mistakes),
             None => {
                 let default = self.section.find(name).map_or("", |setting| setting.default);
-                let node = Node { place: self.place, value: Value::Text(default.to_owned()) };
-                if default.is_empty() { None } else { T::read(&node).ok() }
+                let value = match default.parse::<u64>() {
+                    Ok(_) => Value::Number(default.to_owned()),
+                    Err(_) => Value::Text(default.to_owned()),
+                };
+                if default.is_empty() { None } else { T::read(&Node { place: self.place, value }).ok() }
             }
         }
     }
@@ -108,6 +158,27 @@ impl<'a> Fields<'a> {
     pub(crate) fn required<T: Scalar>(&self, name: &str, mistakes: &mut Mistakes) -> Option<T> {
         let node = self.require(name, mistakes)?;
         scalar(node, mistakes)
+    }
+
+    /// A time that is not zero, or its default.
+    pub(crate) fn time(&self, name: &str, mistakes: &mut Mistakes) -> Option<Duration> {
+        let time: Duration = self.scalar(name, mistakes)?;
+        if time.is_zero() {
+            mistakes.value(self.place_of(name), "a time of zero would end everything at once");
+            return None;
+        }
+        Some(time)
+    }
+
+    /// A size within these bounds, or its default.
+    pub(crate) fn size(&self, name: &str, min: u64, max: u64, mistakes: &mut Mistakes) -> Option<u64> {
+        let size = self.scalar::<Size>(name, mistakes)?.0;
+        if (min..=max).contains(&size) {
+            return Some(size);
+        }
+        let (least, bound) = if size < min { ("least", min) } else { ("most", max) };
+        mistakes.value(self.place_of(name), format!("`{name}` is at {least} {}", value::show_size(bound)));
+        None
     }
 
     /// A whole number within the bounds of its setting.
@@ -121,9 +192,13 @@ impl<'a> Fields<'a> {
         if (*min..=*max).contains(&number) {
             return Some(number);
         }
-        let place = self.get(name).map_or(self.place, |node| node.place);
-        mistakes.value(place, format!("`{name}` is a number from {min} to {max}"));
+        mistakes.value(self.place_of(name), format!("`{name}` is a number from {min} to {max}"));
         None
+    }
+
+    /// Where a setting's value stands, or else the mapping.
+    pub(crate) fn place_of(&self, name: &str) -> Place {
+        self.get(name).map_or(self.place, |node| node.place)
     }
 
     /// The mapping's own place.
@@ -132,9 +207,48 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Notes a name that does not exist.
+fn unknown(key: &Key, node: &Node, section: &'static Section, mistakes: &mut Mistakes) {
+    if mistakes.is_full() {
+        mistakes.more += 1;
+        return;
+    }
+    let meant = meant(&key.name, section.names());
+    let secret = |name| matches!(section.find(name), Some(Setting { form: Form::Secret, .. }));
+    if meant.is_some_and(secret) && SecretRef::read(node).is_err() {
+        mistakes.hide(node.place);
+    }
+    let help = match meant {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => {
+            let names: Vec<_> = section.names().map(|name| format!("`{name}`")).collect();
+            format!("possible here: {}", names.join(", "))
+        }
+    };
+    let message = format!("unknown field `{}`", shortened(&key.name));
+    mistakes.add(Diagnostic::new("unknown-field", message).at(key.place).help(help));
+}
+
+/// A user's word as it is repeated in a message.
+pub(crate) fn shortened(word: &str) -> String {
+    match word.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", word.get(..end).unwrap_or_default()),
+        None => word.to_owned(),
+    }
+}
+
 /// Reads a scalar.
 pub(crate) fn scalar<T: Scalar>(node: &Node, mistakes: &mut Mistakes) -> Option<T> {
-    T::read(node).map_err(|message| mistakes.value(node.place, message)).ok()
+    match T::read(node) {
+        Ok(value) => Some(value),
+        Err(message) => {
+            if T::may_be_secret(node) {
+                mistakes.hide(node.place);
+            }
+            mistakes.value(node.place, message);
+            None
+        }
+    }
 }
 
 /// Reads a list; a single value stands for a list of one where `single` says so.
@@ -149,8 +263,8 @@ pub(crate) fn list<'a>(node: &'a Node, single: bool, mistakes: &mut Mistakes) ->
     }
 }
 
-/// Reads a mapping with names of the user's choice.
-pub(crate) fn names<'a>(node: &'a Node, mistakes: &mut Mistakes) -> &'a [(Key, Node)] {
+/// Reads a mapping with keys of the user's choice.
+pub(crate) fn entries<'a>(node: &'a Node, mistakes: &mut Mistakes) -> &'a [(Key, Node)] {
     match &node.value {
         Value::Map(entries) => entries,
         Value::Null => &[],
@@ -159,6 +273,22 @@ pub(crate) fn names<'a>(node: &'a Node, mistakes: &mut Mistakes) -> &'a [(Key, N
             &[]
         }
     }
+}
+
+/// Reads a mapping with names of the user's choice. They stand in metrics, events and commands, so they are plain.
+pub(crate) fn names<'a>(node: &'a Node, reserved: &[&str], mistakes: &mut Mistakes) -> &'a [(Key, Node)] {
+    let entries = entries(node, mistakes);
+    for (key, _) in entries {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if key.name.is_empty() || key.name.chars().count() > NAME || !key.name.chars().all(plain) {
+            let message = format!("a name is 1 to {NAME} letters, digits, `-`, `_` and `.`");
+            mistakes.add(Diagnostic::new("invalid-name", message).at(key.place));
+        } else if reserved.contains(&key.name.as_str()) {
+            let message = format!("`{}` has a meaning of its own here: choose another name", key.name);
+            mistakes.add(Diagnostic::new("invalid-name", message).at(key.place));
+        }
+    }
+    entries
 }
 
 fn text(node: &Node) -> Result<&str, String> {
@@ -182,17 +312,15 @@ impl Scalar for bool {
     fn read(node: &Node) -> Result<Self, String> {
         match &node.value {
             Value::Bool(value) => Ok(*value),
-            Value::Text(text) => match text.as_str() {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                "yes" | "on" | "Yes" | "YES" | "True" | "TRUE" => {
-                    Err(format!("expected true or false, found `{text}`: write `true`"))
-                }
-                "no" | "off" | "No" | "NO" | "False" | "FALSE" => {
-                    Err(format!("expected true or false, found `{text}`: write `false`"))
-                }
-                _ => Err("expected true or false, found a text".to_owned()),
-            },
+            Value::Text(text) => {
+                let meant = match text.to_ascii_lowercase().as_str() {
+                    "true" | "yes" | "on" => "true",
+                    "false" | "no" | "off" => "false",
+                    _ => return Err("expected true or false, found a text".to_owned()),
+                };
+                let quotes = if meant == text { " without quotes" } else { "" };
+                Err(format!("expected true or false, found `{text}`: write `{meant}`{quotes}"))
+            }
             _ => Err(format!("expected true or false, found {}", node.kind())),
         }
     }
@@ -200,7 +328,13 @@ impl Scalar for bool {
 
 impl Scalar for u64 {
     fn read(node: &Node) -> Result<Self, String> {
-        text(node)?.parse().map_err(|_| "expected a whole number".to_owned())
+        match &node.value {
+            Value::Number(text) => text.parse().map_err(|_| "expected a whole number".to_owned()),
+            Value::Text(text) if text.parse::<u64>().is_ok_and(|number| number.to_string() == *text) => {
+                Err(format!("expected a whole number: write {text}, without quotes"))
+            }
+            _ => Err(format!("expected a whole number, found {}", node.kind())),
+        }
     }
 }
 
@@ -220,11 +354,19 @@ impl Scalar for SecretRef {
     fn read(node: &Node) -> Result<Self, String> {
         Self::parse(text(node)?)
     }
+
+    fn may_be_secret(_: &Node) -> bool {
+        true
+    }
 }
 
 impl Scalar for HttpUrl {
     fn read(node: &Node) -> Result<Self, String> {
         Self::parse(text(node)?)
+    }
+
+    fn may_be_secret(node: &Node) -> bool {
+        text(node).is_ok_and(|text| text.contains('@'))
     }
 }
 

@@ -98,7 +98,7 @@ fn section(section: &Section) -> Value {
             if let Value::Object(object) = &mut schema {
                 object.insert("description".to_owned(), setting.meaning.into());
                 if !setting.default.is_empty() {
-                    object.insert("default".to_owned(), setting.default.into());
+                    object.insert("default".to_owned(), default(&setting.form, setting.default));
                 }
             }
             (setting.name.to_owned(), schema)
@@ -110,12 +110,26 @@ fn section(section: &Section) -> Value {
         .filter(|setting| setting.meaning.contains("Required"))
         .map(|setting| setting.name)
         .collect();
+    // A section without required fields may stand without a value: all its defaults hold.
+    let kind = if required.is_empty() { json!(["object", "null"]) } else { json!("object") };
     json!({
-        "type": "object",
+        "type": kind,
         "additionalProperties": false,
         "properties": properties,
         "required": required,
     })
+}
+
+/// A default as JSON, from how it is written in YAML.
+fn default(shape: &Form, written: &str) -> Value {
+    match shape {
+        Form::Number { .. } | Form::Bool => serde_json::from_str(written).unwrap_or_default(),
+        Form::List(item) => {
+            let items = written.trim_matches(['[', ']']).split(", ").filter(|item| !item.is_empty());
+            items.map(|written| default(item, written)).collect()
+        }
+        _ => written.into(),
+    }
 }
 
 fn form(shape: &Form) -> Value {
@@ -128,13 +142,19 @@ fn form(shape: &Form) -> Value {
         Form::Number { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Form::Duration => pattern("^[0-9]+ ?(ms|s|m|min|h|d)$"),
         Form::Size => pattern("^[0-9]+ ?(B|KiB|MiB|GiB|KB|kB|MB|GB)$"),
-        Form::Rate => pattern("^[0-9]+[kM]?/(s|sec|second|m|min|minute|h|hour|d|day)$"),
-        Form::Percent => pattern("^[0-9.]+ ?%$"),
-        Form::Secret => pattern("^(file:.+|env:[A-Za-z0-9_.-]+|secret:[A-Za-z0-9_.-]+)$"),
+        Form::Rate => pattern("^[0-9]+ ?[kM]?/(s|sec|second|m|min|minute|h|hour|d|day)$"),
+        Form::Percent => pattern("^[0-9.]+%$"),
+        Form::Secret => pattern("^(file:.+|(env|secret):[A-Za-z0-9_-][A-Za-z0-9_.-]*)$"),
         Form::Url => pattern("^https?://"),
-        Form::Word(words) => json!({ "enum": words }),
-        Form::List(item) => json!({ "type": "array", "items": form(item) }),
-        Form::Names(value) => json!({ "type": "object", "additionalProperties": form(value) }),
+        Form::Word(words) => {
+            // `1.2` without quotes is a number to YAML.
+            let numbers = words.iter().filter_map(|word| word.parse::<f64>().ok().map(Value::from));
+            json!({ "enum": words.iter().map(|word| Value::from(*word)).chain(numbers).collect::<Vec<_>>() })
+        }
+        Form::List(item @ Form::Section(_)) => json!({ "type": "array", "items": form(item) }),
+        // A single value stands for a list of one.
+        Form::List(item) => json!({ "anyOf": [form(item), { "type": "array", "items": form(item) }] }),
+        Form::Names(value) => json!({ "type": ["object", "null"], "additionalProperties": form(value) }),
         Form::Section(inner) => section(inner),
         Form::Either(forms) => json!({ "anyOf": forms.iter().map(form).collect::<Vec<_>>() }),
     }

@@ -1,9 +1,14 @@
 //! Secrets by reference: `file:PATH`, `env:NAME`, `secret:NAME`. Never part of the configuration's text, never printed.
 
 use std::fmt;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+/// Largest secret: certificate chains take tens of kilobytes.
+const LARGEST: u64 = 1024 * 1024;
 
 /// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +22,6 @@ pub enum SecretRef {
 }
 
 /// A secret's bytes; wiped from memory when dropped, and never printed.
-#[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 /// Where references are looked up.
@@ -61,22 +65,41 @@ impl SecretRef {
     /// The secret.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When it is not there, empty, or larger than 1 MiB.
     pub fn resolve(&self, sources: &SecretSources) -> Result<SecretBytes, SecretError> {
         let bytes = match (self, self.path(sources)) {
             (Self::Env(name), _) => match std::env::var_os(name) {
-                Some(value) => std::os::unix::ffi::OsStringExt::into_vec(value),
+                Some(value) => Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value)),
                 None => return Err(SecretError(format!("the environment variable `{name}` is not set"))),
             },
             (_, Some(path)) => read(&path)?,
             (_, None) => return Err(SecretError(format!("`{self}` needs `secrets.dir`"))),
         };
-        Ok(SecretBytes(Zeroizing::new(bytes)))
+        if bytes.is_empty() {
+            return Err(SecretError(format!("`{self}` is empty")));
+        }
+        Ok(SecretBytes(bytes))
+    }
+
+    /// Whether everybody on this machine may read the file behind the reference.
+    pub(crate) fn is_open_to_all(&self, sources: &SecretSources) -> bool {
+        let mode = self.path(sources).and_then(|path| std::fs::metadata(path).ok());
+        mode.is_some_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, SecretError> {
-    std::fs::read(path).map_err(|error| SecretError(format!("cannot read `{}`: {error}", path.display())))
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let unreadable =
+        |error: std::io::Error| SecretError(format!("cannot read `{}`: {error}", path.display()));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len().min(LARGEST);
+    // All room at once: a buffer that grows leaves copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1));
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(SecretError(format!("`{}` is larger than {LARGEST} bytes", path.display())));
+    }
+    Ok(bytes)
 }
 
 /// A name cannot leave its directory.
@@ -152,6 +175,15 @@ mod tests {
             assert_eq!(secret.expose(), b"hunter2");
             assert!(!format!("{secret:?}").contains("hunter2"));
         }
+        std::fs::write(dir.path().join("empty"), "").expect("written");
+        std::fs::write(dir.path().join("largest"), vec![b'x'; 1024 * 1024]).expect("written");
+        std::fs::write(dir.path().join("larger"), vec![b'x'; 1024 * 1024 + 1]).expect("written");
+        let resolve = |name: &str| {
+            SecretRef::Named(name.to_owned()).resolve(&sources).map(|secret| secret.expose().len())
+        };
+        assert_eq!(resolve("largest"), Ok(1024 * 1024));
+        assert!(resolve("larger").expect_err("too large").to_string().contains("larger than"));
+        assert_eq!(resolve("empty").expect_err("empty").to_string(), "`secret:empty` is empty");
         let missing = SecretRef::parse("secret:nothing").expect("a reference").resolve(&sources);
         assert!(missing.expect_err("missing").to_string().contains("nothing"));
     }

@@ -47,6 +47,10 @@ const fn setting(name: &'static str, form: Form, default: &'static str, meaning:
     Setting { name, form, default, meaning }
 }
 
+/// JOSE names of the signature algorithms that can be accepted (RFC 7518, RFC 8037).
+pub(crate) const ALGORITHMS: [&str; 9] =
+    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+
 const MODE: Form = Form::Word(&["off", "observe", "enforce"]);
 
 pub(crate) static ROOT: Section = Section {
@@ -238,12 +242,7 @@ pub(crate) static IDENTITY: Section = Section {
 pub(crate) static JWT: Section = Section {
     settings: &[
         setting("issuer", Form::Text, "", "Exactly what `iss` must be. Required."),
-        setting(
-            "audience",
-            Form::Either(&[Form::Text, Form::List(&Form::Text)]),
-            "",
-            "What `aud` must hold one of. Required.",
-        ),
+        setting("audience", Form::List(&Form::Text), "", "What `aud` must hold one of. Required."),
         setting(
             "jwks",
             Form::Either(&[Form::Word(&["discover"]), Form::Url, Form::Secret]),
@@ -252,9 +251,7 @@ pub(crate) static JWT: Section = Section {
         ),
         setting(
             "algorithms",
-            Form::List(&Form::Word(&[
-                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
-            ])),
+            Form::List(&Form::Word(&ALGORITHMS)),
             "[ES256, RS256]",
             "Signature algorithms that are accepted; symmetric ones and `none` do not exist here.",
         ),
@@ -349,6 +346,14 @@ pub(crate) static VALIDATE: Section = Section {
     ],
 };
 
+pub(crate) static OPERATION_VALIDATE: Section = Section {
+    settings: &[
+        setting("request", MODE, "", "As for the API."),
+        setting("response", MODE, "", "As for the API."),
+        setting("unknown_parameters", MODE, "", "As for the API."),
+    ],
+};
+
 pub(crate) static MODES: Section = Section {
     settings: &[
         setting("identity", MODE, "enforce", "Who is calling."),
@@ -368,7 +373,12 @@ pub(crate) static OPERATION: Section = Section {
         setting("timeout", Form::Duration, "", "The upstream's timeout for this operation."),
         setting("body", Form::Size, "", "Largest body of this operation."),
         setting("expose", Form::Bool, "true", "Whether the operation can be called at all."),
-        setting("validate", Form::Section(&VALIDATE), "", "As for the API."),
+        setting(
+            "validate",
+            Form::Section(&OPERATION_VALIDATE),
+            "",
+            "As for the API, except for `unknown_paths`, which are no operation's.",
+        ),
         setting("modes", Form::Section(&MODES), "", "As for the API."),
     ],
 };
@@ -390,6 +400,15 @@ pub(crate) static OTLP: Section = Section {
         setting("sample", Form::Percent, "1%", "Share of traces that are sent."),
     ],
 };
+
+// === impl Form ===
+
+impl Form {
+    /// Whether it is a mapping and nothing else.
+    pub(crate) fn is_mapping(&self) -> bool {
+        matches!(self, Self::Section(_) | Self::Names(_))
+    }
+}
 
 // === impl Section ===
 

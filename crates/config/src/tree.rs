@@ -12,11 +12,13 @@ use serde_saphyr::{Budget, Error, Options, Spanned, Tagged};
 use crate::diagnostic::Diagnostic;
 
 /// Largest `haechi.yaml`. A thousand APIs need a tenth of it.
-const BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const BYTES: usize = 4 * 1024 * 1024;
 /// Deepest nesting; the deepest setting is at 7.
 const DEPTH: usize = 16;
 /// Most values. A thousand APIs with fifty settings each need a fifth of it.
 const NODES: usize = 500_000;
+
+const TOO_MUCH: &str = "the file is nested deeper, or holds more values, than any configuration needs";
 
 /// A place in the file: line and column (both from 1, in characters) and how many characters it spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,12 +119,15 @@ fn explain(error: &Error) -> Diagnostic {
             "haechi.yaml is a single document".to_owned(),
             Some("remove `---` and what belongs to another file"),
         ),
-        Error::Budget { .. } => (
-            "too-large",
-            "the file is nested deeper, or holds more values, than any configuration needs".to_owned(),
-            None,
-        ),
-        Error::NonFiniteFloat { .. } => ("yaml", "infinity and not-a-number are no values here".to_owned(), None),
+        Error::Budget { .. } => ("too-large", TOO_MUCH.to_owned(), None),
+        Error::Unexpected { expected: "string scalar", .. } => {
+            ("yaml", "a key is a single text, not a list or a mapping".to_owned(), None)
+        }
+        Error::NonFiniteFloat { .. } => {
+            ("yaml", "infinity and not-a-number are no values here".to_owned(), None)
+        }
+        // The parser's own guard against depth, before the budget's.
+        other if other.to_string().contains("recursion limit") => ("too-large", TOO_MUCH.to_owned(), None),
         other => {
             let message = strip(&other.to_string());
             let help = message.contains("tab").then_some("indent with spaces, not with tabs");
@@ -213,7 +218,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Number(value.to_string()))
+        // `10.0` is no whole number.
+        Ok(Value::Number(format!("{value:?}")))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -245,8 +251,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(key) = entries.next_key::<Spanned<String>>()? {
             let key = Key { place: place(key.referenced), name: key.value };
             let mut node: Node = entries.next_value::<Spanned<Tagged<Value>>>()?.into();
-            if matches!(node.value, Value::Map(_)) {
-                // What is wrong with a whole mapping is shown at its name.
+            if matches!(node.value, Value::Map(_) | Value::Null) {
+                // What is wrong with a whole mapping, or with nothing, is shown at its name.
                 node.place = key.place;
             }
             map.push((key, node));

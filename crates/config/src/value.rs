@@ -1,9 +1,15 @@
 //! Values as people write them: `800ms`, `4KiB`, `20/s`, `1%`.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+
+/// Longest duration: a hundred years, so that a point in time plus a duration is a point in time.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Most calls of a rate, whatever its period: above it a rate limits nothing.
+const MOST_CALLS: u64 = 1_000_000_000;
 
 /// So many in so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +44,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000,
         "d" => 86_400_000,
         "" => return Err("a duration needs a unit: `ms`, `s`, `m`, `h` or `d`".to_owned()),
-        _ => return Err(format!("`{unit}` is no unit of time: use `ms`, `s`, `m`, `h` or `d`")),
+        _ => return Err(shape("a duration", "`800ms`, `2s`, `5m`, `1h` or `7d`")),
     };
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| "the duration is too long".to_owned())
+    let duration = number.checked_mul(millis).map(Duration::from_millis);
+    duration.filter(|duration| *duration <= LONGEST).ok_or_else(|| "the duration is too long".to_owned())
 }
 
 /// Reads `4KiB`, `1MiB`, `512B`, `2MB`: a whole number and a unit.
@@ -55,7 +62,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         "MB" => 1_000_000,
         "GB" => 1_000_000_000,
         "" => return Err("a size needs a unit: `B`, `KiB`, `MiB` or `GiB`".to_owned()),
-        _ => return Err(format!("`{unit}` is no unit of size: use `B`, `KiB`, `MiB` or `GiB`")),
+        _ => return Err(shape("a size", "`512B`, `4KiB`, `1MiB` or `2GiB`")),
     };
     number.checked_mul(factor).ok_or_else(|| "the size is too large".to_owned())
 }
@@ -64,29 +71,35 @@ pub fn size(text: &str) -> Result<u64, String> {
 pub fn rate(text: &str) -> Result<Rate, String> {
     let wrong = || shape("a rate", "`20/s`, `600/min` or `50k/day`");
     let (count, period) = text.split_once('/').ok_or_else(wrong)?;
-    let (number, factor) = split(count.trim()).ok_or_else(wrong)?;
+    let (number, factor) = split(count).ok_or_else(wrong)?;
     let factor = match factor {
         "" => 1,
         "k" => 1_000,
         "M" => 1_000_000,
         _ => return Err(wrong()),
     };
-    let period = match period.trim() {
+    let period = match period {
         "s" | "sec" | "second" => 1,
         "m" | "min" | "minute" => 60,
         "h" | "hour" => 3_600,
         "d" | "day" => 86_400,
-        other => return Err(format!("`{other}` is no period: use `s`, `min`, `h` or `day`")),
+        _ => return Err("a rate's period is `s`, `min`, `h` or `day`".to_owned()),
     };
-    let count = number.checked_mul(factor).filter(|count| *count > 0);
-    let count = count.ok_or_else(|| "a rate allows at least one".to_owned())?;
+    let count = number.saturating_mul(factor);
+    if count == 0 {
+        return Err("a rate allows at least one".to_owned());
+    }
+    if count > MOST_CALLS {
+        return Err(format!("a rate allows at most {MOST_CALLS}"));
+    }
     Ok(Rate { count, period: Duration::from_secs(period) })
 }
 
 /// Reads `1%` or `0.5%`, as a share of 0 to 1.
 pub fn percent(text: &str) -> Result<f64, String> {
     text.strip_suffix('%')
-        .and_then(|number| number.trim().parse::<f64>().ok())
+        .filter(|number| number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        .and_then(|number| number.parse::<f64>().ok())
         .filter(|number| (0.0..=100.0).contains(number))
         .map(|number| number / 100.0)
         .ok_or_else(|| shape("a percentage from 0% to 100%", "`1%` or `0.5%`"))
@@ -95,7 +108,7 @@ pub fn percent(text: &str) -> Result<f64, String> {
 fn split(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
-    Some((number.parse().ok()?, unit.trim_start()))
+    Some((number.parse().ok()?, unit.strip_prefix(' ').unwrap_or(unit)))
 }
 
 fn shape(what: &str, examples: &str) -> String {
@@ -121,11 +134,23 @@ impl Rate {
     pub fn per_second(&self) -> f64 {
         self.count as f64 / self.period.as_secs_f64()
     }
+
+    /// Which of two rates lets more through in the long run; exact.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        let scaled = |one: &Self, by: &Self| u128::from(one.count).saturating_mul(by.period.as_nanos());
+        scaled(self, other).cmp(&scaled(other, self))
+    }
 }
 
 // === impl HttpUrl ===
 
 impl HttpUrl {
+    /// Whether it is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// Reads a URL.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (tls, rest) = if let Some(rest) = text.strip_prefix("https://") {
@@ -135,20 +160,21 @@ impl HttpUrl {
         } else {
             return Err("expected a URL that begins with `http://` or `https://`".to_owned());
         };
+        // Asked of the whole, before any part of it is repeated in a message: it may be a password.
+        if rest.contains('@') {
+            return Err("a URL holds no user name or password here: credentials are secrets".to_owned());
+        }
         let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at_checked(at).unwrap_or((rest, "/")),
             None => (rest, "/"),
         };
-        if authority.contains('@') {
-            return Err("a URL holds no user name or password here: credentials are secrets".to_owned());
-        }
         if path.contains(['?', '#']) || !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err("expected a URL without query and fragment".to_owned());
         }
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (host, port) = rest.split_once(']').ok_or("the `[` of the address is not closed")?;
-                host.parse::<std::net::Ipv6Addr>().map_err(|_| format!("`{host}` is no IPv6 address"))?;
+                host.parse::<std::net::Ipv6Addr>().map_err(|_| "the URL's host is no IPv6 address")?;
                 (host, port.strip_prefix(':'))
             }
             None => match authority.split_once(':') {
@@ -158,7 +184,7 @@ impl HttpUrl {
         };
         let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':');
         if host.is_empty() || !host.bytes().all(valid) {
-            return Err(format!("`{host}` is no host name"));
+            return Err("the URL's host is no host name".to_owned());
         }
         let port = match port {
             None => {
@@ -168,9 +194,7 @@ impl HttpUrl {
                     80
                 }
             }
-            Some(port) => {
-                port.parse().ok().filter(|p| *p != 0).ok_or_else(|| format!("`{port}` is no port"))?
-            }
+            Some(port) => port.parse().ok().filter(|p| *p != 0).ok_or("the URL's port is no port")?,
         };
         Ok(Self { tls, host: host.to_ascii_lowercase(), port, path: path.to_owned() })
     }
@@ -237,6 +261,24 @@ mod tests {
     }
 
     #[test]
+    fn a_value_at_its_limit_is_read_and_one_above_is_not() {
+        assert_eq!(duration("36500d"), Ok(LONGEST));
+        assert!(duration("3153600001s").is_err());
+        assert_eq!(rate("1000M/s").map(|rate| rate.count), Ok(MOST_CALLS));
+        assert!(rate("1000000001/day").is_err());
+        assert_eq!(size("17179869183GiB"), Ok(u64::MAX - ((1 << 30) - 1)));
+        assert!(size("17179869184GiB").is_err());
+    }
+
+    #[test]
+    fn rates_are_compared_over_different_periods() {
+        let compare = |one: &str, other: &str| rate(one).expect("one").compare(&rate(other).expect("other"));
+        assert_eq!(compare("60/min", "1/s"), Ordering::Equal);
+        assert_eq!(compare("61/min", "1/s"), Ordering::Greater);
+        assert_eq!(compare("86399/day", "1/s"), Ordering::Less);
+    }
+
+    #[test]
     fn what_is_no_value_is_refused() {
         for text in ["", "5", "5 parsecs", "-5s", "s", "99999999999999999999d", "18446744073709551615d"] {
             assert!(duration(text).is_err(), "{text}");
@@ -244,13 +286,26 @@ mod tests {
             assert!(rate(text).is_err(), "{text}");
             assert!(percent(text).is_err(), "{text}");
         }
-        for text in ["0/s", "5/fortnight", "5", "/s", "101%", "NaN%"] {
+        for text in [
+            "0/s",
+            "5/fortnight",
+            "5",
+            "/s",
+            "101%",
+            "NaN%",
+            "1e1%",
+            "+1%",
+            "20 / s",
+            "2000M/s",
+            "99999999999M/s",
+        ] {
             assert!(rate(text).is_err() && percent(text).is_err(), "{text}");
         }
         for text in [
             "ftp://a",
             "http://",
             "http://u:p@a",
+            "http://u:p/q@a",
             "http://a?b",
             "http://a:0",
             "http://a:70000",
