@@ -1,14 +1,16 @@
 //! What changes in meaning from one configuration to another. Order, comments and spelt-out defaults are no changes.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use haechi_guard::Mode;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::effective::{OperationSettings, effective};
-use crate::model::{Api, Auth, Identity, Listen};
+use crate::effective::{OperationSettings, api_defaults, effective};
+use crate::model::{Api, ApiKey, Auth, Identity, JwksSource, Jwt, Listen, Per, Plan, PlanChoice, Tls};
 use crate::value::{show_duration, show_size};
 
 /// The operations of each API, as its contract names them.
@@ -33,7 +35,7 @@ pub enum Effect {
     Loosened,
     /// Less is let through than before.
     Tightened,
-    /// Neither.
+    /// Neither, or it cannot be told.
     Changed,
 }
 
@@ -42,8 +44,8 @@ pub enum Effect {
 pub struct Change {
     /// Which way it goes.
     pub effect: Effect,
-    /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `upstream`, `identity`,
-    /// `listener`, `limit`.
+    /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `contract`, `upstream`,
+    /// `identity`, `listener`, `limit`, `gateway`.
     pub kind: &'static str,
     /// The API, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,9 +57,11 @@ pub struct Change {
     pub message: String,
 }
 
-/// All changes, the loosened ones first.
+/// All changes, the loosened ones first. Relative paths are compared as they are written, so that two files in two
+/// directories can be compared.
 pub fn diff(old: (&Config, &Operations), new: (&Config, &Operations)) -> Vec<Change> {
     let mut changes = Changes::default();
+    changes.gateway(old.0, new.0);
     changes.listeners(&old.0.listen, &new.0.listen);
     changes.limits(old.0, new.0);
     changes.identities(&old.0.identity, &new.0.identity);
@@ -86,248 +90,385 @@ fn side<'a>((config, operations): (&'a Config, &'a Operations), name: &str) -> O
     Some(Side { config, api, operations: operations.get(name).map_or(&[], Vec::as_slice) })
 }
 
+/// What can be called of an API, by operation id, and what holds for it.
+type Exposed = BTreeMap<String, (String, OperationSettings)>;
+
+/// What a change is about: an API or none, an operation or none.
+type At<'a> = (&'a str, &'a str);
+
+/// The gateway as a whole.
+const ALL: At<'static> = ("", "");
+
 #[derive(Default)]
 struct Changes(Vec<Change>);
+
+// === impl Side ===
+
+impl Side<'_> {
+    fn exposed(&self) -> Exposed {
+        self.operations
+            .iter()
+            .map(|view| (view, effective(self.config, self.api, &view.id)))
+            .filter(|(_, settings)| settings.exposed)
+            .map(|(view, settings)| (view.id.clone(), (format!("{} {}", view.method, view.path), settings)))
+            .collect()
+    }
+
+    /// What holds for calls that the contract does not name, if they are let through.
+    fn unknown(&self) -> Option<OperationSettings> {
+        Some(api_defaults(self.config, self.api)).filter(|settings| settings.unknown_paths != Mode::Enforce)
+    }
+
+    fn path(&self, path: &Path) -> String {
+        written(self.config, path)
+    }
+}
 
 // === impl Changes ===
 
 impl Changes {
-    fn add(&mut self, effect: Effect, kind: &'static str, place: (&str, &str), message: String) {
+    fn add(&mut self, effect: Effect, kind: &'static str, at: At<'_>, message: String) {
         let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
-        self.0.push(Change { effect, kind, api: named(place.0), operation: named(place.1), message });
+        self.0.push(Change { effect, kind, api: named(at.0), operation: named(at.1), message });
+    }
+
+    /// A value that is neither looser nor tighter than another.
+    fn changed<T: PartialEq>(
+        &mut self,
+        kind: &'static str,
+        at: At<'_>,
+        name: &str,
+        (before, after): (T, T),
+        show: impl Fn(&T) -> String,
+    ) {
+        if before != after {
+            let message = format!("{name}: {} → {}", show(&before), show(&after));
+            self.add(Effect::Changed, kind, at, message);
+        }
+    }
+
+    /// A value of which more is looser.
+    fn ordered<T: PartialOrd>(
+        &mut self,
+        kind: &'static str,
+        at: At<'_>,
+        name: &str,
+        (before, after): (T, T),
+        show: impl Fn(&T) -> String,
+    ) {
+        if before != after {
+            let effect = if after > before { Effect::Loosened } else { Effect::Tightened };
+            self.add(effect, kind, at, format!("{name}: {} → {}", show(&before), show(&after)));
+        }
+    }
+
+    /// A set of which more is looser; the messages are about one member each.
+    fn set<T: PartialEq>(
+        &mut self,
+        kind: &'static str,
+        at: At<'_>,
+        (before, after): (&[T], &[T]),
+        (added, removed): (impl Fn(&T) -> String, impl Fn(&T) -> String),
+    ) {
+        for one in after.iter().filter(|one| !before.contains(one)) {
+            self.add(Effect::Loosened, kind, at, added(one));
+        }
+        for one in before.iter().filter(|one| !after.contains(one)) {
+            self.add(Effect::Tightened, kind, at, removed(one));
+        }
+    }
+
+    fn mode(&mut self, at: At<'_>, name: &str, (before, after): (Mode, Mode)) {
+        if before != after {
+            let effect = if after < before { Effect::Loosened } else { Effect::Tightened };
+            self.add(effect, "mode", at, format!("{name}: {before} → {after}"));
+        }
+    }
+
+    fn gateway(&mut self, old: &Config, new: &Config) {
+        let path = |old_path: &Path, new_path: &Path| (written(old, old_path), written(new, new_path));
+        let dir = |config: &Config| config.secrets_dir.as_deref().map(|dir| written(config, dir));
+        let sample = |config: &Config| config.otlp.as_ref().map(|otlp| format!("{}%", otlp.sample * 100.0));
+        let endpoint = |config: &Config| config.otlp.as_ref().map(|otlp| otlp.endpoint.to_string());
+        self.changed("gateway", ALL, "workers", (old.workers, new.workers), |n| maybe(n.as_ref()));
+        self.changed("gateway", ALL, "data", path(&old.data, &new.data), String::clone);
+        let (a, b) = (&old.control, &new.control);
+        self.changed("gateway", ALL, "control.socket", path(&a.socket, &b.socket), String::clone);
+        self.changed("gateway", ALL, "control.metrics", (a.metrics, b.metrics), |n| maybe(n.as_ref()));
+        self.changed("gateway", ALL, "secrets.dir", (dir(old), dir(new)), |n| maybe(n.as_ref()));
+        let (a, b) = (&old.events, &new.events);
+        self.changed("gateway", ALL, "events.dir", path(&a.dir, &b.dir), String::clone);
+        self.changed("gateway", ALL, "events.max_size", (a.max_size, b.max_size), |n| show_size(*n));
+        self.changed("gateway", ALL, "events.max_age", (a.max_age, b.max_age), |n| show_duration(*n));
+        self.changed("gateway", ALL, "telemetry.otlp.endpoint", (endpoint(old), endpoint(new)), |n| {
+            maybe(n.as_ref())
+        });
+        self.changed("gateway", ALL, "telemetry.otlp.sample", (sample(old), sample(new)), |n| {
+            maybe(n.as_ref())
+        });
     }
 
     fn listeners(&mut self, old: &[Listen], new: &[Listen]) {
-        let find = |list: &[Listen], address| list.iter().find(|listen| listen.address == address).cloned();
-        for listen in new.iter().filter(|listen| find(old, listen.address).is_none()) {
-            self.add(Effect::Loosened, "listener", ("", ""), format!("listens on `{}`", listen.address));
-        }
+        let addresses = |list: &[Listen]| list.iter().map(|listen| listen.address).collect::<Vec<_>>();
+        self.set(
+            "listener",
+            ALL,
+            (&addresses(old), &addresses(new)),
+            (
+                |address| format!("listens on `{address}`"),
+                |address| format!("no longer listens on `{address}`"),
+            ),
+        );
         for before in old {
-            let Some(after) = find(new, before.address) else {
-                let message = format!("no longer listens on `{}`", before.address);
-                self.add(Effect::Tightened, "listener", ("", ""), message);
-                continue;
-            };
-            let at = before.address;
-            match (&before.tls, &after.tls) {
-                (Some(_), None) => {
-                    self.add(Effect::Loosened, "listener", ("", ""), format!("`{at}` no longer speaks TLS"));
+            if let Some(after) = new.iter().find(|listen| listen.address == before.address) {
+                self.listener(before, after);
+            }
+        }
+    }
+
+    fn listener(&mut self, old: &Listen, new: &Listen) {
+        let address = old.address;
+        let said = |effect, message: &str| (effect, format!("`{address}` {message}"));
+        let mut said_all = Vec::new();
+        match (&old.tls, &new.tls) {
+            (Some(_), None) => said_all.push(said(Effect::Loosened, "no longer speaks TLS")),
+            (None, Some(_)) => said_all.push(said(Effect::Tightened, "speaks TLS")),
+            (Some(old), Some(new)) => {
+                match (old.tls12, new.tls12) {
+                    (false, true) => said_all.push(said(Effect::Loosened, "accepts TLS 1.2")),
+                    (true, false) => said_all.push(said(Effect::Tightened, "refuses TLS 1.2")),
+                    _ => {}
                 }
-                (None, Some(_)) => {
-                    self.add(Effect::Tightened, "listener", ("", ""), format!("`{at}` speaks TLS"))
+                if certificates(old) != certificates(new) {
+                    said_all.push(said(Effect::Changed, "shows other certificates"));
                 }
-                (Some(before), Some(after)) if before.tls12 != after.tls12 => {
-                    let (effect, what) = if after.tls12 {
-                        (Effect::Loosened, "accepts")
-                    } else {
-                        (Effect::Tightened, "refuses")
-                    };
-                    self.add(effect, "listener", ("", ""), format!("`{at}` {what} TLS 1.2"));
+            }
+            (None, None) => {}
+        }
+        for (protocol, before, after) in
+            [("HTTP/1.1", old.http1, new.http1), ("HTTP/2", old.http2, new.http2)]
+        {
+            match (before, after) {
+                (false, true) => said_all.push(said(Effect::Loosened, &format!("speaks {protocol}"))),
+                (true, false) => {
+                    said_all.push(said(Effect::Tightened, &format!("no longer speaks {protocol}")))
                 }
                 _ => {}
             }
-            for proxy in after.trusted_proxies.iter().filter(|proxy| !before.trusted_proxies.contains(proxy))
-            {
-                self.add(
-                    Effect::Loosened,
-                    "listener",
-                    ("", ""),
-                    format!("`{at}` believes proxies in `{proxy}`"),
-                );
-            }
-            for proxy in before.trusted_proxies.iter().filter(|proxy| !after.trusted_proxies.contains(proxy))
-            {
-                let message = format!("`{at}` no longer believes proxies in `{proxy}`");
-                self.add(Effect::Tightened, "listener", ("", ""), message);
-            }
         }
+        for (effect, message) in said_all {
+            self.add(effect, "listener", ALL, message);
+        }
+        self.set(
+            "listener",
+            ALL,
+            (&old.trusted_proxies, &new.trusted_proxies),
+            (
+                |proxy| format!("`{address}` believes proxies in `{proxy}`"),
+                |proxy| format!("`{address}` no longer believes proxies in `{proxy}`"),
+            ),
+        );
     }
 
     fn limits(&mut self, old: &Config, new: &Config) {
         let (a, b) = (&old.limits, &new.limits);
-        let size = |bytes: usize| show_size(bytes as u64);
-        let count = |number: u64| number.to_string();
-        let time = |time: std::time::Duration| show_duration(time);
-        let (s, t) = (&a.timeouts, &b.timeouts);
-        for (name, before, after, texts) in [
-            ("head", a.head as u64, b.head as u64, (size(a.head), size(b.head))),
-            (
-                "headers",
-                a.headers as u64,
-                b.headers as u64,
-                (count(a.headers as u64), count(b.headers as u64)),
-            ),
-            ("target", a.target as u64, b.target as u64, (size(a.target), size(b.target))),
-            (
-                "streams",
-                a.streams.into(),
-                b.streams.into(),
-                (count(a.streams.into()), count(b.streams.into())),
-            ),
-            (
-                "connections",
-                a.connections as u64,
-                b.connections as u64,
-                (count(a.connections as u64), count(b.connections as u64)),
-            ),
-            (
-                "connections_per_address",
-                a.connections_per_address.into(),
-                b.connections_per_address.into(),
-                (count(a.connections_per_address.into()), count(b.connections_per_address.into())),
-            ),
-            (
-                "first_byte",
-                millis(s.first_byte),
-                millis(t.first_byte),
-                (time(s.first_byte), time(t.first_byte)),
-            ),
-            ("head time", millis(s.head), millis(t.head), (time(s.head), time(t.head))),
-            ("body time", millis(s.body), millis(t.body), (time(s.body), time(t.body))),
-            ("idle time", millis(s.idle), millis(t.idle), (time(s.idle), time(t.idle))),
-            ("write time", millis(s.write), millis(t.write), (time(s.write), time(t.write))),
+        for (name, values) in [
+            ("head", (a.head, b.head)),
+            ("target", (a.target, b.target)),
+            ("body_memory", (a.body_memory, b.body_memory)),
         ] {
-            self.ordered("limit", ("", ""), name, (before, after), texts);
+            self.ordered("limit", ALL, name, values, |bytes| show_size(*bytes as u64));
         }
+        self.ordered("limit", ALL, "headers", (a.headers, b.headers), ToString::to_string);
+        self.ordered("limit", ALL, "streams", (a.streams, b.streams), ToString::to_string);
+        self.ordered("limit", ALL, "connections", (a.connections, b.connections), ToString::to_string);
+        let per_address = (a.connections_per_address, b.connections_per_address);
+        self.ordered("limit", ALL, "connections_per_address", per_address, ToString::to_string);
+        let (a, b) = (&a.timeouts, &b.timeouts);
+        for (name, values) in [
+            ("timeouts.tls_handshake", (a.tls_handshake, b.tls_handshake)),
+            ("timeouts.first_byte", (a.first_byte, b.first_byte)),
+            ("timeouts.head", (a.head, b.head)),
+            ("timeouts.body", (a.body, b.body)),
+            ("timeouts.idle", (a.idle, b.idle)),
+            ("timeouts.write", (a.write, b.write)),
+        ] {
+            self.ordered("limit", ALL, name, values, |time| show_duration(*time));
+        }
+        self.changed("limit", ALL, "timeouts.drain", (a.drain, b.drain), |time| show_duration(*time));
     }
 
     fn identities(&mut self, old: &BTreeMap<String, Identity>, new: &BTreeMap<String, Identity>) {
         for (name, after) in new {
-            match old.get(name) {
-                Some(before) if before == after => {}
-                Some(_) => {
-                    let message = format!("identity `{name}` is proven in another way");
-                    self.add(Effect::Loosened, "identity", ("", ""), message);
+            match (old.get(name), after) {
+                (None, _) => self.add(Effect::Changed, "identity", ALL, format!("identity `{name}` is new")),
+                (Some(Identity::Jwt(before)), Identity::Jwt(after)) => self.jwt(name, before, after),
+                (Some(Identity::ApiKey(before)), Identity::ApiKey(after)) => {
+                    self.api_key(name, before, after)
                 }
-                None => self.add(Effect::Changed, "identity", ("", ""), format!("identity `{name}` is new")),
+                _ => {
+                    let message = format!("identity `{name}` is proven in another way");
+                    self.add(Effect::Loosened, "identity", ALL, message);
+                }
             }
         }
         for name in old.keys().filter(|name| !new.contains_key(*name)) {
-            self.add(Effect::Changed, "identity", ("", ""), format!("identity `{name}` is gone"));
+            self.add(Effect::Changed, "identity", ALL, format!("identity `{name}` is gone"));
         }
     }
 
+    fn jwt(&mut self, name: &str, old: &Jwt, new: &Jwt) {
+        // Another signer: callers get in who did not before, so it counts as loosened, whoever they are.
+        if old.issuer != new.issuer {
+            let message =
+                format!("identity `{name}` is issued by `{}` instead of `{}`", new.issuer, old.issuer);
+            self.add(Effect::Loosened, "identity", ALL, message);
+        }
+        if old.jwks != new.jwks {
+            let message = format!(
+                "identity `{name}` trusts keys from {} instead of {}",
+                keys(&new.jwks),
+                keys(&old.jwks)
+            );
+            self.add(Effect::Loosened, "identity", ALL, message);
+        }
+        for (what, before, after) in
+            [("audience", &old.audience, &new.audience), ("algorithm", &old.algorithms, &new.algorithms)]
+        {
+            self.set(
+                "identity",
+                ALL,
+                (before, after),
+                (
+                    |one| format!("identity `{name}` is accepted with {what} `{one}`"),
+                    |one| format!("identity `{name}` is no longer accepted with {what} `{one}`"),
+                ),
+            );
+        }
+        let leeway = format!("leeway of identity `{name}`");
+        self.ordered("identity", ALL, &leeway, (old.leeway, new.leeway), |time| show_duration(*time));
+    }
+
+    fn api_key(&mut self, name: &str, old: &ApiKey, new: &ApiKey) {
+        if old.collection != new.collection {
+            let message = format!(
+                "identity `{name}` takes keys of `{}` instead of `{}`",
+                new.collection, old.collection
+            );
+            self.add(Effect::Loosened, "identity", ALL, message);
+        }
+        let header = format!("header of identity `{name}`");
+        self.changed("identity", ALL, &header, (&old.header, &new.header), |name| format!("`{name}`"));
+    }
+
+    /// Plans that keep their names. Which plan an operation has is told with the operation.
     fn plans(&mut self, old: &Config, new: &Config) {
         for (name, after) in &new.plans {
-            let Some(before) = old.plans.get(name) else { continue };
-            if before == after {
-                continue;
-            }
-            let looser = after.rate.per_second() > before.rate.per_second()
-                || after.burst > before.burst
-                || after.per != before.per;
-            let effect = if looser { Effect::Loosened } else { Effect::Tightened };
-            let message = format!(
-                "plan `{name}`: {} burst {} → {} burst {}",
-                before.rate, before.burst, after.rate, after.burst
-            );
-            self.add(effect, "plan", ("", ""), message);
+            let Some(before) = old.plans.get(name).filter(|before| *before != after) else { continue };
+            let (from, to) = show_plans(before, after);
+            self.add(looser(before, after), "plan", ALL, format!("plan `{name}`: {from} → {to}"));
         }
     }
 
     fn api(&mut self, name: &str, old: Option<&Side<'_>>, new: Option<&Side<'_>>) {
         if let (Some(old), Some(new)) = (old, new) {
-            if old.api.upstream.urls != new.api.upstream.urls {
-                let urls = |api: &Api| {
-                    api.upstream.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-                };
-                let message = format!("goes to {} instead of {}", urls(new.api), urls(old.api));
-                self.add(Effect::Changed, "upstream", (name, ""), message);
-            }
-            if old.api.host != new.api.host {
-                let host = |api: &Api| api.host.clone().unwrap_or_else(|| "any host".to_owned());
-                let message = format!("is served on {} instead of {}", host(new.api), host(old.api));
-                let effect = if new.api.host.is_none() { Effect::Loosened } else { Effect::Changed };
-                self.add(effect, "exposure", (name, ""), message);
-            }
-            let unknown = |side: &Side<'_>| side.api.validate.unknown_paths.unwrap_or(Mode::Enforce);
-            self.mode((name, ""), "unknown_paths", (unknown(old), unknown(new)));
+            self.api_itself(name, old, new);
         }
-        let exposed = |side: Option<&Side<'_>>| -> BTreeMap<String, (String, OperationSettings)> {
-            let Some(side) = side else { return BTreeMap::new() };
-            let operations = side.operations.iter();
-            operations
-                .map(|view| (view, effective(side.config, side.api, &view.id)))
-                .filter(|(_, settings)| settings.exposed)
-                .map(|(view, settings)| {
-                    (view.id.clone(), (format!("{} {}", view.method, view.path), settings))
-                })
-                .collect()
-        };
+        let exposed = |side: Option<&Side<'_>>| side.map(Side::exposed).unwrap_or_default();
         let (before, after) = (exposed(old), exposed(new));
         for (id, (call, settings)) in &after {
-            match before.get(id) {
-                None => {
-                    let who = if settings.auth == Auth::None { " without authentication" } else { "" };
-                    let message = format!("`{call}` is newly exposed{who}");
-                    self.add(Effect::Loosened, "exposure", (name, id), message);
-                }
-                Some((old_call, old_settings)) => {
-                    if old_call != call {
-                        self.add(
-                            Effect::Changed,
-                            "exposure",
-                            (name, id),
-                            format!("`{old_call}` is now `{call}`"),
-                        );
-                    }
-                    self.operation((name, id), old_settings, settings);
-                }
-            }
+            let at = (name, id.as_str());
+            let Some((old_call, old_settings)) = before.get(id) else {
+                let message = format!("`{call}` is newly exposed{}", openly(settings));
+                self.add(Effect::Loosened, "exposure", at, message);
+                continue;
+            };
+            self.changed("exposure", at, "call", (old_call, call), |call| format!("`{call}`"));
+            self.operation(at, (old, old_settings), (new, settings));
         }
         for (id, (call, _)) in before.iter().filter(|(id, _)| !after.contains_key(*id)) {
             self.add(Effect::Tightened, "exposure", (name, id), format!("`{call}` is no longer exposed"));
         }
+        // Calls that the contract does not name are exposed like an operation of their own.
+        match (old.and_then(Side::unknown), new.and_then(Side::unknown)) {
+            (None, Some(settings)) => {
+                let message =
+                    format!("calls that the contract does not name are let through{}", openly(&settings));
+                self.add(Effect::Loosened, "exposure", (name, ""), message);
+            }
+            (Some(_), None) => {
+                let message = "calls that the contract does not name are refused".to_owned();
+                self.add(Effect::Tightened, "exposure", (name, ""), message);
+            }
+            (Some(before), Some(after)) => {
+                self.mode((name, ""), "validate.unknown_paths", (before.unknown_paths, after.unknown_paths));
+                self.operation((name, ""), (old, &before), (new, &after));
+            }
+            (None, None) => {}
+        }
     }
 
-    fn operation(&mut self, place: (&str, &str), old: &OperationSettings, new: &OperationSettings) {
+    /// What holds for an API as a whole.
+    fn api_itself(&mut self, name: &str, old: &Side<'_>, new: &Side<'_>) {
+        let at = (name, "");
+        let (a, b) = (&old.api.upstream, &new.api.upstream);
+        let contract = (old.path(&old.api.openapi), new.path(&new.api.openapi));
+        self.changed("contract", at, "openapi", contract, String::clone);
+        let urls = |urls: &[crate::value::HttpUrl]| {
+            let mut urls: Vec<_> = urls.iter().map(ToString::to_string).collect();
+            urls.sort();
+            urls.join(", ")
+        };
+        self.changed("upstream", at, "upstream", (urls(&a.urls), urls(&b.urls)), String::clone);
+        self.changed("upstream", at, "upstream.tls.ca", (&a.ca, &b.ca), |ca| maybe(ca.as_ref()));
+        let connect = (a.connect_timeout, b.connect_timeout);
+        self.ordered("timeout", at, "connect_timeout", connect, |time| show_duration(*time));
+        let connections = (a.max_connections, b.max_connections);
+        self.ordered("limit", at, "max_connections", connections, ToString::to_string);
+        if old.api.host != new.api.host {
+            let host = |api: &Api| {
+                api.host.as_ref().map_or_else(|| "any host".to_owned(), |host| format!("`{host}`"))
+            };
+            let effect = match (&old.api.host, &new.api.host) {
+                (Some(_), None) => Effect::Loosened,
+                (None, Some(_)) => Effect::Tightened,
+                _ => Effect::Changed,
+            };
+            let message = format!("is served on {} instead of {}", host(new.api), host(old.api));
+            self.add(effect, "exposure", at, message);
+        }
+    }
+
+    fn operation(
+        &mut self,
+        at: At<'_>,
+        (old_side, old): (Option<&Side<'_>>, &OperationSettings),
+        (new_side, new): (Option<&Side<'_>>, &OperationSettings),
+    ) {
         match (&old.auth, &new.auth) {
-            (before, after) if before == after => {}
-            (_, Auth::None) => {
-                self.add(
-                    Effect::Loosened,
-                    "authentication",
-                    place,
-                    "newly without authentication".to_owned(),
-                );
+            (Auth::Any(before), Auth::Any(after)) => self.set(
+                "authentication",
+                at,
+                (before, after),
+                (
+                    |name| format!("identity `{name}` is newly accepted"),
+                    |name| format!("`{name}` is no longer accepted"),
+                ),
+            ),
+            (Auth::Any(_), Auth::None) => {
+                self.add(Effect::Loosened, "authentication", at, "newly without authentication".to_owned());
             }
             (Auth::None, Auth::Any(names)) => {
                 let message = format!("newly needs one of: {}", names.join(", "));
-                self.add(Effect::Tightened, "authentication", place, message);
+                self.add(Effect::Tightened, "authentication", at, message);
             }
-            (Auth::Any(before), Auth::Any(after)) => {
-                for name in after.iter().filter(|name| !before.contains(name)) {
-                    self.add(
-                        Effect::Loosened,
-                        "authentication",
-                        place,
-                        format!("`{name}` is newly accepted"),
-                    );
-                }
-                for name in before.iter().filter(|name| !after.contains(name)) {
-                    self.add(
-                        Effect::Tightened,
-                        "authentication",
-                        place,
-                        format!("`{name}` is no longer accepted"),
-                    );
-                }
-            }
+            (Auth::None, Auth::None) => {}
         }
-        if old.plan != new.plan {
-            let no_plan =
-                |plan: &crate::model::PlanChoice| plan.default.is_none() && plan.by_identity.is_empty();
-            let (effect, message) = match (no_plan(&old.plan), no_plan(&new.plan)) {
-                (false, true) => (Effect::Loosened, "newly without a plan"),
-                (true, false) => (Effect::Tightened, "newly under a plan"),
-                _ => (Effect::Changed, "another plan holds"),
-            };
-            self.add(effect, "plan", place, message.to_owned());
+        if let (Some(old_side), Some(new_side)) = (old_side, new_side) {
+            self.operation_plan(at, (old_side.config, &old.plan), (new_side.config, new));
         }
-        let texts = (show_size(old.body), show_size(new.body));
-        self.ordered("body", place, "largest body", (old.body, new.body), texts);
-        let texts = (show_duration(old.timeout), show_duration(new.timeout));
-        self.ordered("timeout", place, "timeout", (millis(old.timeout), millis(new.timeout)), texts);
+        self.ordered("body", at, "largest body", (old.body, new.body), |bytes| show_size(*bytes));
+        self.ordered("timeout", at, "timeout", (old.timeout, new.timeout), |time| show_duration(*time));
         for (name, modes) in [
             ("validate.request", (old.validate_request, new.validate_request)),
             ("validate.response", (old.validate_response, new.validate_response)),
@@ -335,35 +476,116 @@ impl Changes {
             ("modes.identity", (old.identity, new.identity)),
             ("modes.limits", (old.limits, new.limits)),
         ] {
-            self.mode(place, name, modes);
+            self.mode(at, name, modes);
         }
     }
 
-    fn mode(&mut self, place: (&str, &str), name: &str, (before, after): (Mode, Mode)) {
-        if before != after {
-            let effect = if after < before { Effect::Loosened } else { Effect::Tightened };
-            self.add(effect, "mode", place, format!("{name}: {before} → {after}"));
-        }
-    }
-
-    /// A number of which more is looser.
-    fn ordered(
+    /// Another plan for those who may call. That a plan itself is another is told once, not with each operation.
+    fn operation_plan(
         &mut self,
-        kind: &'static str,
-        place: (&str, &str),
-        name: &str,
-        (before, after): (u64, u64),
-        (from, to): (String, String),
+        at: At<'_>,
+        (old, before): (&Config, &PlanChoice),
+        (new, settings): (&Config, &OperationSettings),
     ) {
-        if before != after {
-            let effect = if after > before { Effect::Loosened } else { Effect::Tightened };
-            self.add(effect, kind, place, format!("{name}: {from} → {to}"));
+        let callers: Vec<Option<&str>> = match &settings.auth {
+            Auth::None => vec![None],
+            Auth::Any(names) => names.iter().map(|name| Some(name.as_str())).collect(),
+        };
+        let found: Vec<_> = callers
+            .iter()
+            .map(|caller| match (choose(old, before, *caller), choose(new, &settings.plan, *caller)) {
+                (None, None) => None,
+                (Some(_), None) => Some((Effect::Loosened, "newly without a plan".to_owned())),
+                (None, Some((name, _))) => {
+                    Some((Effect::Tightened, format!("newly under the plan `{name}`")))
+                }
+                (Some((before, _)), Some((after, _))) if before == after => None,
+                (Some((before, old)), Some((after, new))) => {
+                    let (from, to) = show_plans(old, new);
+                    Some((looser(old, new), format!("plan `{before}` ({from}) → `{after}` ({to})")))
+                }
+            })
+            .collect();
+        let same = found.iter().all(|change| Some(change) == found.first());
+        for (caller, change) in callers.iter().zip(&found).take(if same { 1 } else { usize::MAX }) {
+            let Some((effect, message)) = change else { continue };
+            let message = match caller.filter(|_| !same) {
+                Some(caller) => format!("`{caller}`: {message}"),
+                None => message.clone(),
+            };
+            self.add(*effect, "plan", at, message);
         }
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// The plan of a caller, and its name.
+fn choose<'a>(
+    config: &'a Config,
+    choice: &'a PlanChoice,
+    caller: Option<&str>,
+) -> Option<(&'a str, &'a Plan)> {
+    let own = caller.and_then(|caller| choice.by_identity.get(caller));
+    let (name, plan) = config.plans.get_key_value(own.or(choice.default.as_ref())?)?;
+    Some((name, plan))
+}
+
+/// Which way it goes from one plan to another: looser if it is in any respect.
+fn looser(old: &Plan, new: &Plan) -> Effect {
+    let ways = [new.rate.compare(&old.rate), new.burst.cmp(&old.burst)];
+    match (old.per, new.per) {
+        _ if ways.contains(&Ordering::Greater) => Effect::Loosened,
+        // One principal can have many credentials.
+        (Per::Principal, Per::Credential) => Effect::Loosened,
+        (Per::Credential, Per::Principal) => Effect::Tightened,
+        (before, after) if before != after => Effect::Changed,
+        _ if ways.contains(&Ordering::Less) => Effect::Tightened,
+        _ => Effect::Changed,
+    }
+}
+
+/// Two plans as people write them; whose calls are counted together only where it differs.
+fn show_plans(old: &Plan, new: &Plan) -> (String, String) {
+    let show = |plan: &Plan| {
+        let per = match plan.per {
+            _ if old.per == new.per => "",
+            Per::Principal => " per principal",
+            Per::Credential => " per credential",
+            Per::Address => " per address",
+        };
+        format!("{} burst {}{per}", plan.rate, plan.burst)
+    };
+    (show(old), show(new))
+}
+
+fn openly(settings: &OperationSettings) -> &'static str {
+    if settings.auth == Auth::None { " without authentication" } else { "" }
+}
+
+/// Certificates and keys, without regard to their order but for the first, which callers get that name no host.
+fn certificates(tls: &Tls) -> (Option<String>, Vec<String>) {
+    let mut all: Vec<_> = tls.certificates.iter().map(|(cert, key)| format!("{cert} {key}")).collect();
+    let first = all.first().cloned();
+    all.sort();
+    (first, all)
+}
+
+fn keys(source: &JwksSource) -> String {
+    match source {
+        JwksSource::File(path) => format!("`{}`", path.display()),
+        JwksSource::Url(url) => format!("`{url}`"),
+        JwksSource::Discover(issuer) => format!("where `{issuer}` says"),
+    }
+}
+
+/// A path as it is written in its file, without `./`.
+fn written(config: &Config, path: &Path) -> String {
+    let path = path.strip_prefix(config.base()).unwrap_or(path);
+    let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    path.display().to_string()
+}
+
+fn maybe(value: Option<impl fmt::Display>) -> String {
+    value.map_or_else(|| "not set".to_owned(), |value| format!("`{value}`"))
 }
 
 // === impl Change ===

@@ -129,12 +129,6 @@ impl fmt::Display for Rate {
 }
 
 impl Rate {
-    /// Calls a second.
-    #[expect(clippy::cast_precision_loss, reason = "only compared")]
-    pub fn per_second(&self) -> f64 {
-        self.count as f64 / self.period.as_secs_f64()
-    }
-
     /// Which of two rates lets more through in the long run; exact.
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
         let scaled = |one: &Self, by: &Self| u128::from(one.count).saturating_mul(by.period.as_nanos());
