@@ -23,6 +23,8 @@ const SEGMENT: u64 = 64 * 1024 * 1024;
 const SMALLEST: u64 = 64 * 1024;
 /// Longest time a segment is written to: what few calls leave behind must grow too old as well.
 const LONGEST_OPEN: Duration = Duration::from_secs(24 * 3600);
+/// Shortest: below, there would be a file for every few turns of the writer.
+const SHORTEST_OPEN: Duration = Duration::from_secs(1);
 /// Retention drops whole segments: a spool has at least so many, of size and of time.
 const PARTS: u32 = 8;
 /// How much of a segment's end is read at first to find its last lines.
@@ -30,6 +32,9 @@ const TAIL: u64 = 256 * 1024;
 /// How much later (in milliseconds) than a segment's beginning a request may have been made whose event is in the segment
 /// before it: a segment is named by the time at which the writer began its turn, and clocks are corrected a little.
 const SLACK: u64 = 60_000;
+/// How long a request may have lasted, or a clock have been set back, for its event to be found: an id that is no longer kept
+/// must not have the whole spool read.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Events on disk. One writer; any number of readers.
 #[derive(Debug)]
@@ -135,7 +140,7 @@ impl Spool {
 
     fn is_due(&self, segment: &Segment, now: SystemTime) -> bool {
         let size = (self.max_size / u64::from(PARTS)).clamp(SMALLEST, SEGMENT);
-        let time = (self.max_age / PARTS).min(LONGEST_OPEN);
+        let time = (self.max_age / PARTS).clamp(SHORTEST_OPEN, LONGEST_OPEN);
         segment.len >= size || now.duration_since(segment.began).is_ok_and(|open| open > time)
     }
 
@@ -166,7 +171,8 @@ impl Spool {
         // Recorded when the request ended, so not before the segment that was open when it began. Later
         // ones hold what went on for long, and all of a clock that was set back.
         let open = segments.iter().rposition(|(start, _)| start.saturating_add(SLACK) <= made).unwrap_or(0);
-        for (_, path) in segments.iter().skip(open) {
+        let until = id.time().map_or(u64::MAX, |made| millis(made).saturating_add(millis_of(LONGEST)));
+        for (_, path) in segments.iter().skip(open).take_while(|(start, _)| *start <= until) {
             let Some(bytes) = unless_dropped(fs::read(path))? else { continue };
             if let Some(event) = event_in(&bytes, id) {
                 return Ok(Some(event));

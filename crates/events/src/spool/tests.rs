@@ -31,19 +31,22 @@ fn an_event_is_found_in_the_segment_of_its_time_or_a_later_one() {
         spool.current = None;
         spool.append(&line(*id), at((index as u64 + 1) * 100 + 30)).expect("appended");
     }
-    // Two hours on the line, and a request whose id is of another kind.
+    // A day on the line, and a request whose id is of another kind.
     let long = RequestId::generate(at(100));
     let foreign: RequestId = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6".parse().expect("an id");
     for id in [long, foreign] {
         spool.current = None;
-        spool.append(&line(id), at(7300)).expect("appended");
+        spool.append(&line(id), at(100) + LONGEST).expect("appended");
     }
+    let too_long = RequestId::generate(at(99));
+    spool.append(&line(too_long), at(100) + LONGEST).expect("appended");
+    assert_eq!(Spool::find(dir.path(), too_long).expect("read"), None);
     for id in made.iter().chain([&long, &foreign]) {
         assert_eq!(Spool::find(dir.path(), *id).expect("read").map(|event| event.id), Some(*id));
     }
     assert_eq!(Spool::find(dir.path(), RequestId::generate(at(250))).expect("read"), None);
-    let tail = Spool::tail(dir.path(), 4).expect("read");
-    assert_eq!(ids(&tail), [made[3], made[4], long, foreign]);
+    let tail = Spool::tail(dir.path(), 5).expect("read");
+    assert_eq!(ids(&tail), [made[3], made[4], long, foreign, too_long]);
 }
 
 /// Regression: an event recorded in the millisecond in which the next segment began was not found.
