@@ -144,7 +144,10 @@ impl Call<'_> {
                 &params,
                 contract.head_options,
             );
-            self.violations(operation, contract.request, violations)?;
+            let (unknown, others): (Vec<_>, Vec<_>) =
+                violations.into_iter().partition(|violation| violation.keyword == "unknown");
+            self.violations(operation, contract.request, others)?;
+            self.violations(operation, contract.request.min(contract.unknown_parameters), unknown)?;
         }
         let body = self.body(operation, &request.headers, request.body).await?;
 

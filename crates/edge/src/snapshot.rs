@@ -112,6 +112,8 @@ pub(crate) struct Contracted {
     pub(crate) operation: Arc<haechi_contract::Operation>,
     pub(crate) request: Mode,
     pub(crate) response: Mode,
+    /// Query parameters the contract does not name.
+    pub(crate) unknown_parameters: Mode,
     pub(crate) head_options: HeadOptions,
     pub(crate) inspects_body: bool,
 }

@@ -52,6 +52,35 @@ fn what_no_contract_names_is_refused_and_never_sent() {
 }
 
 #[test]
+fn what_is_only_observed_goes_on_and_is_recorded() {
+    let origin = Origin::start();
+    let config = format!(
+        "{}    validate: {{ request: observe, unknown_paths: observe }}\n",
+        crate::config(origin.address())
+    );
+    let gateway = haechi_e2e::Gateway::start(&[("haechi.yaml", &config), ("items.yaml", crate::SPEC)]);
+    let mut raw = Raw::connect(gateway.address());
+    for (call, code) in [
+        ("GET /items/7?size=XXL", "enum"),
+        ("GET /items/7?colour=red", "unknown"),
+        ("GET /elsewhere", "unknown-operation"),
+    ] {
+        raw.send(format!("{call} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        assert_eq!(raw.response().expect("a response").status, 200, "{call}");
+        let events = gateway.events(1);
+        let verdict = &events[0]["verdicts"][0];
+        assert_eq!(
+            (&verdict["denied"], &verdict["mode"]),
+            (&true.into(), &"observe".into()),
+            "{call}: {events:?}"
+        );
+        assert_eq!(verdict["reasons"][0]["code"], code, "{call}: {events:?}");
+        assert_eq!(events[0]["outcome"], "forwarded", "{call}");
+    }
+    assert_eq!(origin.seen().len(), 3);
+}
+
+#[test]
 fn a_violation_names_the_place_in_the_body_and_in_the_schema() {
     let origin = Origin::start();
     let gateway = items(&origin);

@@ -436,7 +436,8 @@ fn contracted(settings: &OperationSettings, operation: &Arc<haechi_contract::Ope
     Contracted {
         request: settings.validate_request,
         response: if operation.inspects_response() { settings.validate_response } else { Mode::Off },
-        head_options: HeadOptions { unknown_parameters: settings.unknown_parameters == Mode::Enforce },
+        head_options: HeadOptions { unknown_parameters: settings.unknown_parameters != Mode::Off },
+        unknown_parameters: settings.unknown_parameters,
         inspects_body: settings.validate_request != Mode::Off && operation.inspects_body(),
         operation: operation.clone(),
     }
