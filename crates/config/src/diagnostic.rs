@@ -281,6 +281,31 @@ mod tests {
         assert_eq!(meant("telemetry", known), None);
     }
 
+    fn shown(text: &str, column: usize, len: usize) -> Vec<String> {
+        let place = Place { line: 1, column, len };
+        let list = vec![Diagnostic::new("x", "x").at(place)];
+        let diagnostics = Diagnostics::new(list, text.into(), Path::new("f"));
+        diagnostics.render(false).lines().skip(3).take(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn carets_stand_below_wide_letters_and_beside_a_long_line() {
+        assert_eq!(shown("이름: 피자 x", 5, 2), [" 1 | 이름: 피자 x", "   |       ^^^^"]);
+        assert_eq!(shown("이름: 피자 x", 8, 1), [" 1 | 이름: 피자 x", "   |            ^"]);
+        let long = format!("{}here{}", "a".repeat(4_000), "b".repeat(4_000));
+        let lines = shown(&long, 4_001, 4);
+        assert!(lines.iter().all(|line| line.len() <= 5 + EXCERPT), "{lines:?}");
+        assert_eq!(lines[0].find("here"), lines[1].find("^^^^"));
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_the_file() {
+        let list =
+            vec![Diagnostic::new("x", "`\x1b[2J`").help("\x07").at(Place { line: 1, column: 1, len: 3 })];
+        let diagnostics = Diagnostics::new(list, "a\x1b[2J\tb".into(), Path::new("f"));
+        assert!(!diagnostics.render(false).contains(['\x1b', '\x07', '\t']));
+    }
+
     #[test]
     fn the_excerpt_points_at_the_place() {
         let diagnostics = Diagnostics::new(

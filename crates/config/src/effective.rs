@@ -64,3 +64,6 @@ fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> Operati
         limits: modes.limits.or(api.modes.limits).or(config.modes.limits).unwrap_or(Mode::Enforce),
     }
 }
+
+#[cfg(test)]
+mod tests;

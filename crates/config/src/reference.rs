@@ -89,12 +89,13 @@ fn shown(form: &Form) -> String {
     }
 }
 
-fn section(section: &Section) -> Value {
+/// The schema of one mapping.
+pub(crate) fn section(section: &Section) -> Value {
     let properties: Map<String, Value> = section
         .settings
         .iter()
         .map(|setting| {
-            let mut schema = form(&setting.form);
+            let mut schema = or_nothing(&setting.form);
             if let Value::Object(object) = &mut schema {
                 object.insert("description".to_owned(), setting.meaning.into());
                 if !setting.default.is_empty() {
@@ -110,14 +111,22 @@ fn section(section: &Section) -> Value {
         .filter(|setting| setting.meaning.contains("Required"))
         .map(|setting| setting.name)
         .collect();
-    // A section without required fields may stand without a value: all its defaults hold.
-    let kind = if required.is_empty() { json!(["object", "null"]) } else { json!("object") };
     json!({
-        "type": kind,
+        "type": "object",
         "additionalProperties": false,
         "properties": properties,
         "required": required,
     })
+}
+
+/// The form, or nothing where that stands for a mapping whose defaults all hold.
+fn or_nothing(shape: &Form) -> Value {
+    let mut schema = form(shape);
+    let required = schema.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty());
+    if shape.is_mapping() && !required {
+        schema["type"] = json!(["object", "null"]);
+    }
+    schema
 }
 
 /// A default as JSON, from how it is written in YAML.
@@ -154,7 +163,7 @@ fn form(shape: &Form) -> Value {
         Form::List(item @ Form::Section(_)) => json!({ "type": "array", "items": form(item) }),
         // A single value stands for a list of one.
         Form::List(item) => json!({ "anyOf": [form(item), { "type": "array", "items": form(item) }] }),
-        Form::Names(value) => json!({ "type": ["object", "null"], "additionalProperties": form(value) }),
+        Form::Names(value) => json!({ "type": "object", "additionalProperties": or_nothing(value) }),
         Form::Section(inner) => section(inner),
         Form::Either(forms) => json!({ "anyOf": forms.iter().map(form).collect::<Vec<_>>() }),
     }

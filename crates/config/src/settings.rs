@@ -423,3 +423,6 @@ impl Section {
         self.settings.iter().map(|setting| setting.name)
     }
 }
+
+#[cfg(test)]
+mod tests;

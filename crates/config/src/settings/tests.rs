@@ -1,0 +1,247 @@
+//! That the list of settings, the reader, `effective` and `plan` speak of the same settings and the same defaults.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::Config;
+use crate::plan::{OperationView, Operations, diff};
+
+fn minimal() -> Value {
+    json!({
+        "haechi": 1,
+        "listen": [{ "address": "127.0.0.1:8443", "tls": { "cert": "file:a", "key": "file:b" } }],
+        "identity": {
+            "user": { "jwt": { "issuer": "https://id.example", "audience": "api", "jwks": "discover" } },
+            "client": { "api_key": { "collection": "clients" } },
+        },
+        "plans": { "small": { "rate": "5/s" }, "large": { "rate": "50/s" } },
+        "apis": { "orders": {
+            "openapi": "orders.yaml",
+            "upstream": { "urls": ["http://orders"], "tls": { "ca": "file:ca" } },
+            "auth": ["user", "client"],
+            "plan": "small",
+            "operations": { "get": { "auth": ["user"] } },
+        } },
+        "telemetry": { "otlp": { "endpoint": "http://127.0.0.1:4318" } },
+    })
+}
+
+fn config(value: &Value) -> Config {
+    // JSON is YAML.
+    let text = value.to_string();
+    Config::parse(&text, Path::new("haechi.yaml")).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+fn operations() -> Operations {
+    let view = |id: &str| OperationView { id: id.into(), method: "GET".into(), path: format!("/{id}") };
+    Operations::from([("orders".to_owned(), vec![view("get"), view("list")])])
+}
+
+/// Writes out every default that is not written.
+fn spell_out(value: &mut Value, section: &'static Section) {
+    let schema = crate::reference::section(section);
+    let object = value.as_object_mut().expect("a mapping");
+    for setting in section.settings {
+        let default = schema.pointer(&format!("/properties/{}/default", setting.name));
+        match (object.get_mut(setting.name), default) {
+            (None, Some(default)) => drop(object.insert(setting.name.to_owned(), default.clone())),
+            (None, None) => {
+                if let Form::Section(inner) = setting.form
+                    && inner.settings.iter().any(|setting| !setting.default.is_empty())
+                    && !inner.settings.iter().any(|setting| setting.meaning.contains("Required"))
+                {
+                    let mut value = Value::Object(Map::new());
+                    spell_out(&mut value, inner);
+                    object.insert(setting.name.to_owned(), value);
+                }
+            }
+            (Some(value), _) => match &setting.form {
+                Form::Section(inner) => spell_out(value, inner),
+                Form::Names(Form::Section(inner)) => {
+                    value
+                        .as_object_mut()
+                        .expect("names")
+                        .values_mut()
+                        .for_each(|value| spell_out(value, inner));
+                }
+                Form::List(Form::Section(inner)) => {
+                    value
+                        .as_array_mut()
+                        .expect("a list")
+                        .iter_mut()
+                        .for_each(|value| spell_out(value, inner));
+                }
+                _ => {}
+            },
+        }
+    }
+}
+
+#[test]
+fn a_default_spelt_out_changes_nothing() {
+    let short = minimal();
+    let mut long = short.clone();
+    spell_out(&mut long, &ROOT);
+    assert_eq!(long.pointer("/limits/timeouts/drain"), Some(&json!("20s")));
+    assert_eq!(long.pointer("/apis/orders/operations/get/expose"), Some(&json!(true)));
+    assert_eq!(long.pointer("/apis/orders/validate/response"), Some(&json!("off")));
+    let (short, long) = (config(&short), config(&long));
+    let changes = diff((&short, &operations()), (&long, &operations()));
+    assert!(changes.is_empty(), "{changes:?}");
+}
+
+#[test]
+fn every_default_is_valid_by_its_own_schema() {
+    let mut value = minimal();
+    spell_out(&mut value, &ROOT);
+    let validator = jsonschema::validator_for(&crate::json_schema()).expect("a schema");
+    if let Err(error) = validator.validate(&value) {
+        panic!("{error} at {}", error.instance_path());
+    }
+}
+
+/// Every setting there is, by its keys; `*` for names and indices.
+fn every_setting(section: &'static Section, above: &str, found: &mut BTreeSet<String>) {
+    for setting in section.settings {
+        let path = format!("{above}/{}", setting.name);
+        match &setting.form {
+            Form::Section(inner) => every_setting(inner, &path, found),
+            Form::Names(Form::Section(inner)) | Form::List(Form::Section(inner)) => {
+                every_setting(inner, &format!("{path}/*"), found);
+            }
+            _ => drop(found.insert(path)),
+        }
+    }
+}
+
+/// Each setting with another value, as pointer and value.
+fn other_values() -> Vec<(&'static str, Value)> {
+    vec![
+        ("/workers", json!(3)),
+        ("/listen/0/address", json!("127.0.0.1:8444")),
+        ("/listen/0/tls/cert", json!("file:c")),
+        ("/listen/0/tls/key", json!("file:c")),
+        ("/listen/0/tls/certificates", json!([{ "cert": "file:c", "key": "file:d" }])),
+        ("/listen/0/tls/min_version", json!("1.3")),
+        ("/listen/0/trusted_proxies", json!(["10.0.0.0/8"])),
+        ("/listen/0/protocols", json!(["http2"])),
+        ("/data", json!("elsewhere")),
+        ("/control/socket", json!("elsewhere")),
+        ("/control/metrics", json!("127.0.0.1:9464")),
+        ("/secrets/dir", json!("elsewhere")),
+        ("/limits/head", json!("16KiB")),
+        ("/limits/headers", json!(50)),
+        ("/limits/target", json!("4KiB")),
+        ("/limits/body", json!("2MiB")),
+        ("/limits/body_memory", json!("2MiB")),
+        ("/limits/streams", json!(5)),
+        ("/limits/connections", json!(5)),
+        ("/limits/connections_per_address", json!(5)),
+        ("/limits/timeouts/tls_handshake", json!("5s")),
+        ("/limits/timeouts/first_byte", json!("5s")),
+        ("/limits/timeouts/head", json!("5s")),
+        ("/limits/timeouts/body", json!("5s")),
+        ("/limits/timeouts/idle", json!("5s")),
+        ("/limits/timeouts/write", json!("5s")),
+        ("/limits/timeouts/drain", json!("5s")),
+        ("/identity/user/jwt/issuer", json!("https://id2.example")),
+        ("/identity/user/jwt/audience", json!("other")),
+        ("/identity/user/jwt/jwks", json!("file:jwks.json")),
+        ("/identity/user/jwt/algorithms", json!(["ES256"])),
+        ("/identity/user/jwt/leeway", json!("1s")),
+        ("/identity/client/api_key/header", json!("X-Other")),
+        ("/identity/client/api_key/collection", json!("others")),
+        ("/plans/small/rate", json!("6/s")),
+        ("/plans/small/burst", json!(9)),
+        ("/plans/small/per", json!("address")),
+        ("/apis/orders/openapi", json!("other.yaml")),
+        ("/apis/orders/host", json!("api.example")),
+        ("/apis/orders/upstream/urls", json!(["http://other"])),
+        ("/apis/orders/upstream/timeout", json!("5s")),
+        ("/apis/orders/upstream/connect_timeout", json!("5s")),
+        ("/apis/orders/upstream/max_connections", json!(5)),
+        ("/apis/orders/upstream/tls/ca", json!("file:other")),
+        ("/apis/orders/auth", json!("none")),
+        ("/apis/orders/plan", json!({ "client": "large" })),
+        ("/apis/orders/validate/request", json!("observe")),
+        ("/apis/orders/validate/response", json!("observe")),
+        ("/apis/orders/validate/unknown_paths", json!("observe")),
+        ("/apis/orders/validate/unknown_parameters", json!("observe")),
+        ("/apis/orders/modes/identity", json!("observe")),
+        ("/apis/orders/modes/limits", json!("observe")),
+        ("/apis/orders/operations/get/auth", json!("none")),
+        ("/apis/orders/operations/get/plan", json!("large")),
+        ("/apis/orders/operations/get/timeout", json!("5s")),
+        ("/apis/orders/operations/get/body", json!("4KiB")),
+        ("/apis/orders/operations/get/expose", json!(false)),
+        ("/apis/orders/operations/get/validate/request", json!("observe")),
+        ("/apis/orders/operations/get/validate/response", json!("observe")),
+        ("/apis/orders/operations/get/validate/unknown_parameters", json!("observe")),
+        ("/apis/orders/operations/get/modes/identity", json!("observe")),
+        ("/apis/orders/operations/get/modes/limits", json!("observe")),
+        ("/events/dir", json!("elsewhere")),
+        ("/events/max_size", json!("2GiB")),
+        ("/events/max_age", json!("1d")),
+        ("/telemetry/otlp/endpoint", json!("http://127.0.0.1:4319")),
+        ("/telemetry/otlp/sample", json!("2%")),
+        ("/modes/identity", json!("observe")),
+        ("/modes/limits", json!("observe")),
+    ]
+}
+
+fn set(value: &mut Value, pointer: &str, new: Value) {
+    let mut at = value;
+    for key in pointer.trim_start_matches('/').split('/') {
+        at = match key.parse::<usize>() {
+            Ok(index) => &mut at[index],
+            Err(_) => &mut at[key],
+        };
+    }
+    *at = new;
+}
+
+#[test]
+fn no_setting_changes_unnoticed() {
+    let old = config(&minimal());
+    for (pointer, new) in other_values() {
+        let mut value = minimal();
+        set(&mut value, pointer, new);
+        let new = config(&value);
+        let changes = diff((&old, &operations()), (&new, &operations()));
+        assert!(!changes.is_empty(), "{pointer} changes, and the plan says nothing");
+        assert!(diff((&new, &operations()), (&new, &operations())).is_empty(), "{pointer}");
+        let back = diff((&new, &operations()), (&old, &operations()));
+        assert!(!back.is_empty(), "{pointer} changes back, and the plan says nothing");
+    }
+}
+
+#[test]
+fn the_settings_that_change_are_all_there_are() {
+    let mut all = BTreeSet::new();
+    every_setting(&ROOT, "", &mut all);
+    let tested: BTreeSet<String> = other_values()
+        .into_iter()
+        .map(|(pointer, _)| {
+            let mut keys: Vec<_> = pointer.split('/').collect();
+            let above = ["listen", "identity", "plans", "apis", "operations"];
+            for at in 1..keys.len() {
+                if above.contains(&keys[at - 1]) {
+                    keys[at] = "*";
+                }
+            }
+            keys.join("/")
+        })
+        .collect();
+    let untested: Vec<_> = all.difference(&tested).map(String::as_str).collect();
+    // The file's version has one value. The base path is part of the operations' paths. Further certificates are set whole.
+    let known = [
+        "/apis/*/base_path",
+        "/haechi",
+        "/listen/*/tls/certificates/*/cert",
+        "/listen/*/tls/certificates/*/key",
+    ];
+    assert_eq!(untested, known);
+}
