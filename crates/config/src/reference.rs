@@ -123,8 +123,11 @@ pub(crate) fn section(section: &Section) -> Value {
 fn or_nothing(shape: &Form) -> Value {
     let mut schema = form(shape);
     let required = schema.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty());
-    if shape.is_mapping() && !required {
-        schema["type"] = json!(["object", "null"]);
+    if shape.is_mapping()
+        && !required
+        && let Value::Object(object) = &mut schema
+    {
+        object.insert("type".to_owned(), json!(["object", "null"]));
     }
     schema
 }
