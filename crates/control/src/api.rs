@@ -161,6 +161,8 @@ async fn tail(State(lifecycle): Shared, Query(tail): Query<Tail>) -> Result<Resp
 }
 
 async fn metrics(State(lifecycle): Shared) -> impl IntoResponse {
+    // Read when asked for, so that it is never stale.
+    lifecycle.count_connections();
     ([(CONTENT_TYPE, haechi_events::METRICS_CONTENT_TYPE)], lifecycle.metrics().encode())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use haechi_events::{Event, Kind, Outcome, Recorder, RequestId};
+use haechi_events::{Event, Kind, Metrics, Outcome, Recorder, RequestId};
 use haechi_identity::{ApiKey, KeyHash, KeyRecord, KeyRing};
 use haechi_store::{KeyRow, State};
 use http::StatusCode;
@@ -76,6 +76,7 @@ pub(crate) struct Keys<'a> {
     pub(crate) state: &'a Mutex<State>,
     pub(crate) ring: &'a Arc<KeyRing>,
     pub(crate) recorder: &'a Recorder,
+    pub(crate) metrics: &'a Metrics,
 }
 
 // === impl Keys ===
@@ -165,6 +166,7 @@ impl Keys<'_> {
     }
 
     fn note(&self, action: &'static str, who: &str, id: &str) {
+        self.metrics.key_changed(action.strip_prefix("key-").unwrap_or(action));
         let event = control_event(action, who, id, "");
         // The database has it; an event that the disk did not take is in the metrics.
         let _ = self.recorder.record_durable(event);

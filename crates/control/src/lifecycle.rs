@@ -109,6 +109,7 @@ impl Lifecycle {
                 return Ok((digest, "unchanged"));
             }
             self.gateway.activate(snapshot).map_err(|error| error.to_string())?;
+            self.metrics().set_snapshot(&digest, SystemTime::now());
             Ok((digest, "activated"))
         });
         lock(&self.watch).set(files);
@@ -161,7 +162,6 @@ impl Lifecycle {
         let snapshot = self.gateway.snapshot();
         let last = lock(&self.last).clone();
         let edge: EdgeStatus = self.gateway.status();
-        self.metrics().set_connections(edge.connections);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -196,7 +196,12 @@ impl Lifecycle {
     }
 
     pub(crate) fn keys(&self) -> Keys<'_> {
-        Keys { state: &self.state, ring: &self.lasting.keys, recorder: &self.recorder }
+        Keys {
+            state: &self.state,
+            ring: &self.lasting.keys,
+            recorder: &self.recorder,
+            metrics: self.metrics(),
+        }
     }
 
     pub(crate) fn find(&self, id: RequestId) -> Result<Option<Explained>, ApiError> {
@@ -214,6 +219,11 @@ impl Lifecycle {
         let past =
             if lines == 0 { Vec::new() } else { self.recorder.tail(lines).map_err(ApiError::internal)? };
         Ok(Tail::new(past, coming))
+    }
+
+    /// Brings the number of open connections into the metrics.
+    pub(crate) fn count_connections(&self) {
+        self.metrics().set_connections(self.gateway.status().connections);
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -121,6 +121,7 @@ impl Server {
         let state = Mutex::new(state);
         activation.id = keep(&state, &activation, Outcome::Activated, now, config.text());
         lasting.metrics.activation("activated");
+        lasting.metrics.set_snapshot(&activation.digest, now);
         let _ =
             recorder.record_durable(control_event("gateway-started", &options.who, &activation.digest, ""));
         let lifecycle = Arc::new(Lifecycle {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use haechi_events::{
-    Event, OperationMetrics, Outcome, RequestId, Text, TraceContext, VerdictRecord, redact_query,
+    Event, InFlight, OperationMetrics, Outcome, RequestId, Text, TraceContext, VerdictRecord, redact_query,
 };
 use haechi_guard::{Mode, Principal};
 use haechi_upstream::{Reply, UpstreamError};
@@ -27,6 +27,7 @@ pub(crate) struct Transaction {
     worker: Rc<Worker>,
     event: Option<Box<Event>>,
     metrics: Option<Arc<OperationMetrics>>,
+    _in_flight: InFlight,
     started: Instant,
     sent_at: Option<Instant>,
 }
@@ -80,6 +81,7 @@ impl Transaction {
             worker: worker.clone(),
             event: Some(event),
             metrics: None,
+            _in_flight: worker.metrics().in_flight(),
             started: request.started,
             sent_at: None,
         }
@@ -93,6 +95,7 @@ impl Transaction {
             worker: worker.clone(),
             event: Some(event),
             metrics: None,
+            _in_flight: worker.metrics().in_flight(),
             started: Instant::now(),
             sent_at: None,
         }
@@ -205,6 +208,9 @@ impl Transaction {
     /// The upstream has answered.
     pub(crate) fn upstream(&mut self, reply: &Reply) {
         let took = self.sent_at.map(|at| at.elapsed()).unwrap_or_default();
+        if let Some(metrics) = &self.metrics {
+            metrics.upstream_answered(took);
+        }
         self.note(|event| {
             event.outcome = Outcome::Forwarded;
             event.upstream = Text::from(&reply.endpoint);
@@ -266,11 +272,10 @@ impl Transaction {
                 event.reason = code.into();
             }
         }
-        if let Some(metrics) = &self.metrics {
-            let overhead = self.sent_at.map(|at| at.duration_since(self.started));
-            metrics.record(event.status, event.outcome, duration, overhead);
-        }
-        self.worker.sink.record(*event);
+        let overhead = self.sent_at.map(|at| at.duration_since(self.started));
+        let metrics = self.metrics.as_ref().unwrap_or_else(|| self.worker.metrics().unrouted());
+        metrics.record(event.status, event.outcome, duration, overhead);
+        self.worker.sink.record(event);
     }
 
     fn note(&mut self, write: impl FnOnce(&mut Event)) {

@@ -93,6 +93,28 @@ fn why_tells_what_happened_to_a_request() {
 }
 
 #[test]
+fn metrics_count_what_happens() {
+    let origin = Origin::start();
+    let yaml = config(origin.address()).replace("apis:", "control: { metrics: \"127.0.0.1:PORT\" }\napis:");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let yaml = yaml.replace("PORT", &free.port().to_string());
+    let gateway = Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC)]);
+    assert_eq!(call(&gateway, None).status, 200);
+    let mut raw = Raw::connect(gateway.address());
+    assert_eq!(raw.send(b"nonsense\r\n\r\n").response().expect("a response").status, 400);
+    let mut collector = Raw::connect(free);
+    let metrics = collector.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").response().expect("metrics");
+    let text = String::from_utf8_lossy(&metrics.body).into_owned();
+    for line in [
+        r#"haechi_requests_total{api="items",operation="getItem",status="2xx",outcome="forwarded"} 1"#,
+        r#"haechi_requests_total{api="-",operation="-",status="4xx",outcome="refused"} 1"#,
+        r#"haechi_activations_total{outcome="activated"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
+
+#[test]
 fn a_rotated_key_keeps_working_for_its_grace() {
     let origin = Origin::start();
     let gateway = guarded(&origin);
