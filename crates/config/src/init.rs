@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Longest name that is made; one that is written may be longer.
+const NAME: usize = 60;
+
 /// An API to be served.
 #[derive(Clone, Debug)]
 pub struct InitApi {
@@ -21,7 +24,8 @@ pub struct InitApi {
 /// A name for an API made from its file's name, different from those in `taken`.
 pub fn api_name(file: &Path, taken: &[String]) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-    let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let plain = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+    let plain: String = plain.skip_while(|c| *c == '-').take(NAME).collect();
     let plain = match plain.trim_matches('-') {
         "" => "api",
         plain => plain,
@@ -69,7 +73,7 @@ apis:
         };
         let _ = write!(
             out,
-            r#"  # {title}: {count} operations. A call that the contract does not name is refused.
+            r#"  # {title}: {operations}. A call that the contract does not name is refused.
   {name}:
     openapi: {openapi}
     upstream: {{ urls: [{upstream}] }} # {guess}
@@ -80,7 +84,11 @@ apis:
     #   someOperationId: {{ auth: none, body: 64KiB }}
 "#,
             title = one_line(&api.title),
-            count = api.operations,
+            operations = if api.operations == 1 {
+                "1 operation".to_owned()
+            } else {
+                format!("{} operations", api.operations)
+            },
             name = quoted(&api.name),
             openapi = quoted(&api.openapi),
             upstream = quoted(upstream),
@@ -96,7 +104,10 @@ fn one_line(text: &str) -> String {
 /// A text that YAML reads as that text.
 fn quoted(text: &str) -> String {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '.'));
-    if plain && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '.' || c == '/') {
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        || ["/", "./", "../"].iter().any(|start| text.starts_with(start));
+    let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    if plain && begins && !words.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return text.to_owned();
     }
     serde_json::Value::from(text).to_string()
@@ -104,6 +115,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Config;
     use crate::model::Auth;
@@ -126,6 +139,35 @@ mod tests {
             assert!(api.openapi.ends_with("my specs/a: b.yaml"));
         }
         assert!(config.listen.iter().all(|listen| listen.address.ip().is_loopback()));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_files_are_called_what_is_written_is_read(
+            stems in proptest::collection::vec(prop_oneof![
+                "\\PC{1,12}",
+                "[a-z0-9._ -]{1,300}",
+                prop::sample::select(vec!["null", "true", "no", "~", "1", "0x1", "1e3", "none", "default", ".inf", "<<", "="])
+                    .prop_map(str::to_owned),
+            ], 1..4),
+            title in any::<String>(),
+            upstream in prop::option::of(Just("http://[::1]:8080".to_owned())),
+        ) {
+            let mut apis: Vec<InitApi> = Vec::new();
+            for stem in stems {
+                let openapi = format!("{stem}.yaml");
+                let taken: Vec<_> = apis.iter().map(|api| api.name.clone()).collect();
+                let name = api_name(Path::new(&openapi), &taken);
+                apis.push(InitApi { name, openapi, title: title.clone(), operations: 1, upstream: upstream.clone() });
+            }
+            let text = write(&apis);
+            let config = Config::parse(&text, Path::new("haechi.yaml"));
+            let config = config.map_err(|wrong| TestCaseError::fail(format!("{wrong}\n{text}")))?;
+            let found: Vec<_> = config.apis.iter().map(|(name, api)| (name.clone(), api.openapi.clone())).collect();
+            let expected: Vec<_> = apis.iter().map(|api| (api.name.clone(), Path::new(&api.openapi).to_owned())).collect();
+            prop_assert_eq!(found, expected);
+            prop_assert!(config.apis.iter().all(|(_, api)| api.auth == Auth::Any(vec!["clients".to_owned()])));
+        }
     }
 
     #[test]
