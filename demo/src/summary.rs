@@ -98,7 +98,7 @@ impl Summary {
     /// For a terminal.
     pub fn to_table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(["attack", "sent", "blocked", "succeeded", "", "what the attacker wants"]);
         for (family, attack) in &self.attacks {
             let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
@@ -112,8 +112,10 @@ impl Summary {
             ]);
         }
         let Legitimate { sent, refused, errors } = self.legitimate;
+        let table: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+        let table = table.join("\n");
         format!(
-            "{table}\ncustomers: {sent} calls, {refused} refused, {errors} failed; half answered within {}, 99 of 100 within {}",
+            "\n{table}\n\n customers: {sent} calls, {refused} refused, {errors} failed; half answered within {}, 99 of 100 within {}",
             millis(self.latency_us.p50),
             millis(self.latency_us.p99)
         )

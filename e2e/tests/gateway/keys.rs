@@ -115,6 +115,33 @@ fn metrics_count_what_happens() {
 }
 
 #[test]
+fn traces_reach_the_collector() {
+    let (origin, collector) = (Origin::start(), Origin::start());
+    let telemetry =
+        format!("telemetry: {{ otlp: {{ endpoint: \"http://{}\", sample: 100% }} }}\n", collector.address());
+    let gateway =
+        Gateway::start(&[("haechi.yaml", &(config(origin.address()) + &telemetry)), ("items.yaml", SPEC)]);
+    assert_eq!(call(&gateway, None).status, 200);
+    let start = std::time::Instant::now();
+    let document = loop {
+        if let Some(seen) = collector.seen().first() {
+            assert!(seen.head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{}", seen.head);
+            break serde_json::from_slice::<Value>(&seen.body).expect("JSON");
+        }
+        assert!(start.elapsed() < haechi_e2e::PATIENCE, "no trace was sent");
+        std::thread::yield_now();
+    };
+    let spans = &document["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    let sent = &origin.seen()[0].head;
+    let trace = spans[0]["traceId"].as_str().expect("a trace id");
+    assert!(
+        sent.contains(&format!("traceparent: 00-{trace}-")),
+        "the upstream goes on with the trace: {sent}"
+    );
+    assert_eq!(spans[1]["parentSpanId"], spans[0]["spanId"]);
+}
+
+#[test]
 fn a_rotated_key_keeps_working_for_its_grace() {
     let origin = Origin::start();
     let gateway = guarded(&origin);
