@@ -7,7 +7,7 @@ use clap::Args;
 use haechi_config::{Config, Diagnostics};
 use haechi_edge::{Lasting, Snapshot};
 
-use crate::output::{Failure, Format, color, json, line, served};
+use crate::output::{Failure, Format, color, json, line, served, warn};
 
 /// Find every mistake.
 #[derive(Debug, Args)]
@@ -23,7 +23,11 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let lasting = Lasting::for_check()?;
-        let outcome = Config::load(&self.config).and_then(|config| Snapshot::compile(&config, &lasting));
+        let outcome = Config::load(&self.config).and_then(|config| {
+            let snapshot = Snapshot::compile(&config, &lasting)?;
+            warn(&config);
+            Ok(snapshot)
+        });
         match (outcome, self.format) {
             (Ok(snapshot), Format::Table) => {
                 let (apis, operations) = (snapshot.apis().count(), snapshot.operations());

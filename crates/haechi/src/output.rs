@@ -49,6 +49,14 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, none: &str) -> Result
     line(&text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
 }
 
+/// Prints on standard error what is served although somebody should look at it.
+pub(crate) fn warn(config: &haechi_config::Config) {
+    let warnings = config.warnings();
+    if !warnings.list().is_empty() {
+        eprint!("{}", warnings.render(color()));
+    }
+}
+
 /// How much is served, in words.
 pub(crate) fn served(apis: usize, operations: usize) -> String {
     let plural = |count: usize| if count == 1 { "" } else { "s" };

@@ -7,7 +7,7 @@ use clap::Args;
 use haechi_control::{Options, Server, ServerError};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::output::{Failure, line, served};
+use crate::output::{Failure, line, served, warn};
 
 /// Run the gateway.
 #[derive(Debug, Args)]
@@ -28,6 +28,9 @@ impl Run {
             ServerError::Config(wrong) => Failure::from(wrong),
             other => Failure::new(other.to_string()),
         })?;
+        if let Ok(config) = haechi_config::Config::load(&options.config) {
+            warn(&config);
+        }
         for address in server.addresses() {
             line(&format!("listening on {address}"))?;
         }

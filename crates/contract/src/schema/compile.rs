@@ -203,7 +203,7 @@ fn is_base64(text: &str) -> bool {
     let bytes = text.as_bytes();
     let padding = bytes.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
     let data = bytes.get(..bytes.len() - padding).unwrap_or_default();
-    bytes.len() % 4 == 0
+    bytes.len().is_multiple_of(4)
         && data.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
