@@ -66,9 +66,25 @@ pub(crate) fn parse(text: &str) -> Result<Node, Diagnostic> {
     if text.len() > BYTES {
         return Err(Diagnostic::new("too-large", format!("the file is larger than {BYTES} bytes")));
     }
+    if let Some(place) = bare_carriage_return(text) {
+        // YAML ends a line there, and nobody who looks at the file sees it.
+        let message = "a carriage return without a line feed after it";
+        return Err(Diagnostic::new("yaml", message).at(place).help("end lines with a line feed"));
+    }
     let spanned: Spanned<Tagged<Value>> =
         serde_saphyr::from_str_with_options(text, options()).map_err(|error| explain(&error))?;
     Ok(spanned.into())
+}
+
+fn bare_carriage_return(text: &str) -> Option<Place> {
+    let at = text
+        .bytes()
+        .zip(text.bytes().skip(1).chain([0]))
+        .position(|pair| pair.0 == b'\r' && pair.1 != b'\n')?;
+    let before = text.get(..at)?;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(start..)?.chars().count() + 1;
+    Some(Place { line: before.matches('\n').count() + 1, column, len: 1 })
 }
 
 fn options() -> Options {

@@ -103,14 +103,19 @@ fn metrics_count_what_happens() {
     let mut raw = Raw::connect(gateway.address());
     assert_eq!(raw.send(b"nonsense\r\n\r\n").response().expect("a response").status, 400);
     let mut collector = Raw::connect(free);
-    let metrics = collector.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").response().expect("metrics");
-    let text = String::from_utf8_lossy(&metrics.body).into_owned();
-    for line in [
-        r#"haechi_requests_total{api="items",operation="getItem",status="2xx",outcome="forwarded"} 1"#,
-        r#"haechi_requests_total{api="-",operation="-",status="4xx",outcome="refused"} 1"#,
-        r#"haechi_activations_total{outcome="activated"} 1"#,
-    ] {
-        assert!(text.contains(line), "{line} in\n{text}");
+    let start = std::time::Instant::now();
+    // A call is counted when its response has left, which the caller may see a moment earlier.
+    loop {
+        let metrics =
+            collector.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").response().expect("metrics");
+        let text = String::from_utf8_lossy(&metrics.body).into_owned();
+        let expected = [
+            r#"haechi_requests_total{api="items",operation="getItem",status="2xx",outcome="forwarded"} 1"#,
+            r#"haechi_requests_total{api="-",operation="-",status="4xx",outcome="refused"} 1"#,
+            r#"haechi_activations_total{outcome="activated"} 1"#,
+        ];
+        let Some(missing) = expected.into_iter().find(|line| !text.contains(line)) else { break };
+        assert!(start.elapsed() < haechi_e2e::PATIENCE, "{missing} in\n{text}");
     }
 }
 

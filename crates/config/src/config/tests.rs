@@ -418,6 +418,15 @@ fn an_empty_file_says_what_is_missing() {
     }
 }
 
+/// Found by fuzzing: YAML counted lines that the file does not have.
+#[test]
+fn a_bare_carriage_return_is_refused_where_it_is() {
+    let wrong = parse("haechi: 1\n  # x\rlisten: []\n").expect_err("refused");
+    let [one] = wrong.list() else { panic!("{wrong}") };
+    assert_eq!((one.line, one.column), (2, 6), "{wrong}");
+    assert!(parse(&GOOD.replace('\n', "\r\n")).is_ok(), "lines may end as on Windows");
+}
+
 #[test]
 fn a_bomb_is_refused() {
     let code = |text: &str| parse(text).expect_err("refused").list().first().map(|one| one.code);

@@ -1,0 +1,161 @@
+//! Targets: seeds, and the property that no input may break.
+
+use bytes::BytesMut;
+use haechi_contract::json::parse_strict;
+use haechi_identity::ApiKey;
+use haechi_wire::h1::{BodyPart, BodyReader, HeadReader, Limits};
+use haechi_wire::{CanonicalPath, Query, shapes};
+
+pub struct Target {
+    pub name: &'static str,
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    pub run: fn(&[u8]),
+}
+
+pub const ALL: &[Target] = &[
+    Target { name: "h1", seeds: messages, run: h1 },
+    Target { name: "path", seeds: paths, run: path },
+    Target { name: "query", seeds: queries, run: query },
+    Target { name: "json", seeds: documents, run: json },
+    Target { name: "config", seeds: configurations, run: config },
+    Target { name: "credentials", seeds: credentials, run: credential },
+];
+
+fn texts(list: &[&str]) -> Vec<Vec<u8>> {
+    list.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    shapes::all().into_iter().map(|shape| shape.bytes).collect()
+}
+
+/// A connection's bytes mean the same however they are cut into reads.
+fn h1(input: &[u8]) {
+    let whole = connection(input, usize::MAX);
+    assert_eq!(whole, connection(input, 1), "byte by byte");
+    assert_eq!(whole, connection(input, 7), "seven bytes at a time");
+}
+
+/// What a connection's bytes mean: every request with its body, and why it ended.
+fn connection(input: &[u8], step: usize) -> (Vec<(String, Vec<u8>)>, Option<&'static str>) {
+    let limits = Limits::default();
+    let mut buffer = BytesMut::new();
+    let mut rest = input;
+    let mut more = |buffer: &mut BytesMut| {
+        let (now, later) = rest.split_at(step.min(rest.len()));
+        rest = later;
+        buffer.extend_from_slice(now);
+        !now.is_empty()
+    };
+    let mut heads = HeadReader::new(limits.clone());
+    let mut seen = Vec::new();
+    loop {
+        let head = loop {
+            match heads.read(&mut buffer) {
+                Ok(Some(head)) => break head,
+                Ok(None) if more(&mut buffer) => {}
+                Ok(None) => return (seen, None),
+                Err(refusal) => return (seen, Some(refusal.code())),
+            }
+        };
+        let mut reader = BodyReader::new(head.framing, &limits);
+        let mut body = Vec::new();
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(BodyPart::Data(data)) => body.extend_from_slice(&data),
+                Ok(BodyPart::End { .. }) => break,
+                Ok(BodyPart::Incomplete) if more(&mut buffer) => {}
+                Ok(BodyPart::Incomplete) => return (seen, None),
+                Err(refusal) => return (seen, Some(refusal.code())),
+            }
+        }
+        let name = format!("{} {}", head.method, String::from_utf8_lossy(head.target.raw()));
+        seen.push((name, body));
+        if !head.persistent {
+            return (seen, None);
+        }
+    }
+}
+
+fn paths() -> Vec<Vec<u8>> {
+    texts(&[
+        "/",
+        "/a/b/c",
+        "/a/%2e%2e/b",
+        "/%7euser/x",
+        "/a//b/./c/",
+        "/%ed%94%bc%ec%9e%90",
+        "/a;v=1/b",
+        "/a%2541",
+    ])
+}
+
+fn path(input: &[u8]) {
+    let Ok(once) = CanonicalPath::parse(input) else { return };
+    let text = once.as_str();
+    let twice = CanonicalPath::parse(text.as_bytes()).expect("a canonical path is a path");
+    assert_eq!(text, twice.as_str());
+    assert!(
+        text.starts_with('/')
+            && !text.contains("//")
+            && !text.bytes().any(|b| b.is_ascii_control() || b == b'\\')
+    );
+    assert!(!text.split('/').any(|segment| segment == "." || segment == ".."), "{text}");
+}
+
+fn queries() -> Vec<Vec<u8>> {
+    texts(&["a=b&c=d", "a", "a=&=b", "q=%ed%94%bc+x", "a=1&a=2", "x[y]=z", "", "a=b=c"])
+}
+
+fn query(input: &[u8]) {
+    let Ok(query) = Query::parse(Some(input), 64) else { return };
+    let sent = query.canonical().map(str::to_owned);
+    let again = Query::parse(sent.as_deref().map(str::as_bytes), 64).expect("what is sent can be read");
+    assert!(query.pairs().eq(again.pairs()), "{sent:?}");
+}
+
+fn documents() -> Vec<Vec<u8>> {
+    texts(&[
+        r#"{"a":[1,2.5,-3e2,null,true,"x\u00e9\n"],"b":{"c":{}}}"#,
+        r#"[{"pizza":1,"quantity":2},{"pizza":3}]"#,
+        r#""\ud83c\udf55""#,
+        "0",
+        r#"{"a":1,"a":2}"#,
+    ])
+}
+
+fn json(input: &[u8]) {
+    let Ok(value) = parse_strict(input, 16) else { return };
+    let text = value.to_string();
+    let again = parse_strict(text.as_bytes(), 16).expect("what was read can be written and read");
+    assert_eq!(value, again);
+}
+
+fn configurations() -> Vec<Vec<u8>> {
+    texts(&[
+        "haechi: 1\nlisten: [{ address: \"127.0.0.1:1\" }]\nplans:\n  p: { rate: 1/s }\napis:\n  a:\n    openapi: a.yaml\n    upstream: { urls: [\"http://a\"], timeout: 2s }\n    auth: none\n    plan: p\n",
+        "haechi: 1\nidentity:\n  k: { api_key: { collection: c } }\nlimits: { head: 4KiB, timeouts: { idle: 1m } }\n",
+    ])
+}
+
+fn config(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let Err(wrong) = haechi_config::Config::parse(&text, std::path::Path::new("haechi.yaml")) else { return };
+    assert!(!wrong.list().is_empty());
+    for one in wrong.list() {
+        assert!(one.line <= text.lines().count() + 1, "{wrong}");
+    }
+    let _ = (wrong.render(true), wrong.to_json());
+}
+
+fn credentials() -> Vec<Vec<u8>> {
+    let mut seeds = texts(&["hch_live_", "eyJhbGciOiJFUzI1NiJ9.e30.AA"]);
+    seeds.extend((0..4).map(|byte| ApiKey::from_random(&[byte; 33]).expose().as_bytes().to_vec()));
+    seeds
+}
+
+fn credential(input: &[u8]) {
+    if let Ok(key) = ApiKey::parse(input) {
+        assert_eq!(key.expose().as_bytes(), input, "a key is what it is");
+    }
+}
