@@ -35,6 +35,8 @@ mod router;
 mod schema;
 mod source;
 mod template;
+#[cfg(test)]
+mod testing;
 mod violation;
 
 pub use contract::{Contract, Server};

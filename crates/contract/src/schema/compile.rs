@@ -16,7 +16,7 @@ use crate::violation::{MAX_VIOLATIONS, excerpt, excerpt_of};
 
 /// Bodies with more values than this stop at the first violation: the validator gathers all
 /// errors before it hands out one, and a million wrong items would make a million of them.
-const MAX_VALUES_FOR_ALL_ERRORS: usize = 5_000;
+pub(super) const MAX_VALUES_FOR_ALL_ERRORS: usize = 5_000;
 
 /// All compiled schemas of one specification.
 pub(crate) struct Schemas {
