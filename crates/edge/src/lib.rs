@@ -22,6 +22,7 @@ mod forward;
 mod gateway;
 mod h1;
 mod h2;
+mod judge;
 mod jwks;
 mod lasting;
 mod pipeline;

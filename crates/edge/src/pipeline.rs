@@ -7,9 +7,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use haechi_contract::{HeadView, Lookup, Params, Place, Violation};
 use haechi_events::{TraceContext, VerdictRecord, is_sampled};
-use haechi_guard::{Denial, Exchange, Mode, Reason, Remedy, Verdict};
+use haechi_guard::{Denial, Exchange, Mode, Remedy, Verdict};
 use haechi_upstream::{OutBody, Reply, UpstreamError};
 use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{CanonicalPath, Headers, Query, Refusal};
@@ -19,6 +18,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use crate::answer::{Answer, AnswerBody, Gathered, PassingBody};
 use crate::connection::Peer;
 use crate::forward::{self, Facts, X_REQUEST_ID};
+use crate::judge::{self, Findings};
 use crate::request::Request;
 use crate::request_body::{BodyError, RequestBody};
 use crate::respond::{self, Problem};
@@ -117,7 +117,7 @@ impl Call<'_> {
         self.transaction.path(&path, &query);
         let snapshot = self.snapshot.clone();
         let host = request.authority.as_ref().map_or("", |authority| authority.host());
-        let (operation, params) = self.route(&snapshot, host, &request.method, &path)?;
+        let (operation, params) = judge::route(&snapshot, host, &request.method, &path, self)?;
         self.transaction.operation(operation);
 
         let mut exchange = Exchange {
@@ -138,17 +138,7 @@ impl Call<'_> {
         self.transaction.principal(principal.as_deref());
         judged?;
 
-        if let Some(contract) = &operation.contract {
-            let violations = contract.operation.validate_head(
-                &View { headers: &request.headers, query: &query },
-                &params,
-                contract.head_options,
-            );
-            let (unknown, others): (Vec<_>, Vec<_>) =
-                violations.into_iter().partition(|violation| violation.keyword == "unknown");
-            self.violations(operation, contract.request, others)?;
-            self.violations(operation, contract.request.min(contract.unknown_parameters), unknown)?;
-        }
+        judge::head(operation, &request.headers, &query, &params, self)?;
         let body = self.body(operation, &request.headers, request.body).await?;
 
         let facts = Facts {
@@ -182,43 +172,6 @@ impl Call<'_> {
         }
     }
 
-    /// Host, method and path to the operation that is called.
-    fn route<'s>(
-        &mut self,
-        snapshot: &'s Snapshot,
-        host: &str,
-        method: &Method,
-        path: &CanonicalPath,
-    ) -> Result<(&'s Operation, Params), Problem> {
-        let (api, problem) = match snapshot.router.lookup(host, method, path.as_str()) {
-            Lookup::Found(found) => {
-                let operation = snapshot
-                    .apis
-                    .get(found.api.0 as usize)
-                    .and_then(|api| api.operations.get(found.operation))
-                    .filter(|operation| operation.exposed);
-                match operation {
-                    Some(operation) => return Ok((operation, found.params)),
-                    None => (Some(found.api), not_found("unknown-operation")),
-                }
-            }
-            Lookup::MethodNotAllowed { api, allow } => (Some(api), Problem::method_not_allowed(&allow)),
-            Lookup::NoOperation { api } => (Some(api), not_found("unknown-operation")),
-            Lookup::NoApi => (None, not_found("unknown-api")),
-        };
-        let api = api.and_then(|api| snapshot.apis.get(api.0 as usize));
-        let reason = Reason::new(problem.kind, "no contract names this call");
-        let mode = if api.is_some_and(|api| api.fallback.is_some()) { Mode::Observe } else { Mode::Enforce };
-        if let Some(api) = api {
-            self.transaction.api(&api.name);
-        }
-        self.transaction.verdict(VerdictRecord::denied("contract", mode, vec![reason]));
-        match api.and_then(|api| api.fallback.as_ref()) {
-            Some(fallback) => Ok((fallback, Params::default())),
-            None => Err(problem),
-        }
-    }
-
     /// The guards on the head, in order.
     async fn guards(&mut self, operation: &Operation, exchange: &mut Exchange<'_>) -> Result<(), Problem> {
         for (mode, guard) in &operation.guards {
@@ -227,46 +180,9 @@ impl Call<'_> {
                 self.worker.shared.lasting.jwks.refresh(source).await;
                 verdict = guard.judge(exchange);
             }
-            match verdict {
-                Verdict::Allow => self.transaction.verdict(VerdictRecord::allowed(guard.name(), *mode)),
-                Verdict::Deny(denial) => self.denied(operation, guard.name(), *mode, *denial)?,
-            }
+            judge::verdict(operation, guard.name(), *mode, verdict, self)?;
         }
         Ok(())
-    }
-
-    /// The one place where a guard's mode is applied.
-    fn denied(
-        &mut self,
-        operation: &Operation,
-        guard: &'static str,
-        mode: Mode,
-        denial: Denial,
-    ) -> Result<(), Problem> {
-        let problem = Problem::denied(&denial);
-        let code = denial.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default();
-        self.worker.metrics().denied(&operation.metrics, guard, mode.as_str(), &code);
-        self.transaction.verdict(VerdictRecord::denied(guard, mode, denial.reasons));
-        if mode == Mode::Enforce { Err(problem) } else { Ok(()) }
-    }
-
-    /// What the contract says of the request.
-    fn violations(
-        &mut self,
-        operation: &Operation,
-        mode: Mode,
-        violations: Vec<Violation>,
-    ) -> Result<(), Problem> {
-        // What the contract only discourages is recorded and never refused.
-        let (advice, violations): (Vec<_>, Vec<_>) = violations.into_iter().partition(Violation::is_advice);
-        if !advice.is_empty() {
-            self.denied(operation, "contract", mode.min(Mode::Observe), violated(advice))?;
-        }
-        if violations.is_empty() {
-            Ok(())
-        } else {
-            self.denied(operation, "contract", mode, violated(violations))
-        }
     }
 
     /// Reads and judges the body where the contract asks for it; else lets it pass as it comes.
@@ -280,22 +196,16 @@ impl Call<'_> {
         if body.declared().is_some_and(|declared| declared > limit) {
             return Err(self.body_failed(&BodyError::TooLarge { limit }));
         }
-        let Some(contract) = operation.contract.as_ref().filter(|contract| contract.inspects_body) else {
+        if !operation.contract.as_ref().is_some_and(|contract| contract.inspects_body) {
             let idle = self.snapshot.timeouts.body;
             return Ok(body.into_stream(limit, idle));
-        };
+        }
         let whole = body
             .read_whole(limit, self.snapshot.timeouts.body, &self.worker.shared.bodies)
             .await
             .map_err(|error| self.body_failed(&error))?;
         self.transaction.received(whole.len());
-        let encoded =
-            headers.get("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-        let violations = match encoded {
-            Some(_) => vec![content_encoding()],
-            None => contract.operation.validate_body(headers.get_str("content-type"), &whole),
-        };
-        self.violations(operation, contract.request, violations)?;
+        judge::body(operation, headers, &whole, self)?;
         Ok(if whole.is_empty() { OutBody::Empty } else { OutBody::Full(whole) })
     }
 
@@ -405,10 +315,24 @@ impl Call<'_> {
             problem: "response-refused",
             detail: "The service's response breaks the contract of this operation.".into(),
             disclose: false,
-            ..violated(violations)
+            ..judge::violated(violations)
         };
-        self.denied(operation, "contract-response", contract.response, denial)?;
+        judge::denied(operation, "contract-response", contract.response, denial, self)?;
         Ok(AnswerBody::Full(whole))
+    }
+}
+
+impl Findings for Call<'_> {
+    fn api(&mut self, api: &Arc<str>) {
+        self.transaction.api(api);
+    }
+
+    fn verdict(&mut self, verdict: VerdictRecord) {
+        self.transaction.verdict(verdict);
+    }
+
+    fn denied(&mut self, operation: &Operation, guard: &'static str, mode: Mode, code: &str) {
+        self.worker.metrics().denied(&operation.metrics, guard, mode.as_str(), code);
     }
 }
 
@@ -435,71 +359,6 @@ fn remedy(verdict: &Verdict) -> Option<&Arc<str>> {
     }
 }
 
-/// A request that breaks the contract.
-fn violated(violations: Vec<Violation>) -> Denial {
-    let media =
-        violations.iter().any(|violation| matches!(violation.keyword.as_str(), "media-type" | "encoding"));
-    let detail = match violations.len() {
-        1 => "The request breaks the contract of this operation in one place.".to_owned(),
-        count => format!("The request breaks the contract of this operation in {count} places."),
-    };
-    Denial {
-        status: if media { StatusCode::UNSUPPORTED_MEDIA_TYPE } else { StatusCode::BAD_REQUEST },
-        problem: "contract-violation",
-        detail: detail.into(),
-        headers: Vec::new(),
-        reasons: violations.into_iter().map(reason).collect(),
-        disclose: true,
-        remedy: None,
-    }
-}
-
-fn reason(violation: Violation) -> Reason {
-    Reason {
-        code: violation.keyword.into(),
-        detail: violation.message,
-        at: Some(match violation.place {
-            Place::Body | Place::Response => violation.name,
-            Place::Path => format!("path parameter {}", violation.name),
-            Place::Query => format!("query parameter {}", violation.name),
-            Place::Header => format!("header {}", violation.name),
-            Place::Cookie => format!("cookie {}", violation.name),
-        }),
-        rule: Some(violation.schema_pointer),
-    }
-}
-
-/// A compressed body cannot be judged.
-fn content_encoding() -> Violation {
-    Violation {
-        place: Place::Header,
-        name: "content-encoding".to_owned(),
-        schema_pointer: String::new(),
-        keyword: "encoding".to_owned(),
-        message: "the body of this operation is inspected and must not be encoded".to_owned(),
-    }
-}
-
-/// The request's head as contracts look at it.
-struct View<'a> {
-    headers: &'a Headers,
-    query: &'a Query,
-}
-
-impl HeadView for View<'_> {
-    fn query<'a>(&'a self, visit: &mut dyn FnMut(&'a [u8], &'a [u8])) {
-        for (name, value) in self.query.pairs() {
-            visit(name.as_bytes(), value.as_bytes());
-        }
-    }
-
-    fn header<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
-        for field in self.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes())) {
-            visit(field.value);
-        }
-    }
-}
-
 /// Bytes that are not HTTP, or HTTP that can be read in two ways.
 fn malformed(refusal: &Refusal) -> Problem {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
@@ -508,10 +367,6 @@ fn malformed(refusal: &Refusal) -> Problem {
 
 fn bad_request(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
-}
-
-fn not_found(kind: &'static str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, kind, "No contract served here names this call.")
 }
 
 /// The body's own error inside what looks like an upstream's.
