@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use haechi_contract::json::parse_strict;
 use haechi_identity::ApiKey;
+use haechi_wire::proxy::{Header, HeaderReader, ProxyRefusal};
 use haechi_wire::h1::{BodyPart, BodyReader, HeadReader, Limits};
 use haechi_wire::{CanonicalPath, Query, shapes};
 
@@ -14,6 +15,7 @@ pub struct Target {
 
 pub const ALL: &[Target] = &[
     Target { name: "h1", seeds: messages, run: h1 },
+    Target { name: "proxy", seeds: proxy_headers, run: proxy },
     Target { name: "path", seeds: paths, run: path },
     Target { name: "query", seeds: queries, run: query },
     Target { name: "json", seeds: documents, run: json },
@@ -75,6 +77,50 @@ fn connection(input: &[u8], step: usize) -> (Vec<(String, Vec<u8>)>, Option<&'st
             return (seen, None);
         }
     }
+}
+
+fn proxy_headers() -> Vec<Vec<u8>> {
+    let mut seeds = texts(&[
+        "PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\nGET / HTTP/1.1\r\n",
+        "PROXY TCP6 2001:db8::7 ::1 65535 443\r\n",
+        "PROXY UNKNOWN ffff::1 ffff::1 65535 65535\r\n",
+    ]);
+    for (command, family, block) in [
+        (0x21, 0x11, &[192, 0, 2, 7, 198, 51, 100, 1, 19, 136, 1, 187, 4, 0, 2, 0, 0][..]),
+        (0x21, 0x21, &[7; 36]),
+        (0x20, 0x00, &[1, 0, 2, b'h', b'2', 3, 0, 4, 0, 0, 0, 0]),
+    ] {
+        let mut seed = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+        seed.extend([command, family, 0, u8::try_from(block.len()).expect("short")]);
+        seed.extend_from_slice(block);
+        seeds.push(seed);
+    }
+    seeds
+}
+
+/// A header means the same however it is cut, and takes nothing of what follows.
+fn proxy(input: &[u8]) {
+    let whole = proxy_header(input, usize::MAX);
+    assert_eq!(whole, proxy_header(input, 1), "byte by byte");
+    assert_eq!(whole, proxy_header(input, 7), "seven bytes at a time");
+    if let Ok((Some(_), taken)) = whole {
+        let alone = input.get(..taken).expect("no more than there is");
+        assert_eq!(proxy_header(alone, usize::MAX), whole, "what follows does not count");
+    }
+}
+
+fn proxy_header(input: &[u8], step: usize) -> Result<(Option<Header>, usize), ProxyRefusal> {
+    let mut reader = HeaderReader::default();
+    let mut taken = 0;
+    for piece in input.chunks(step) {
+        let read = reader.read(piece)?;
+        taken += read.taken;
+        if read.header.is_some() {
+            return Ok((read.header, taken));
+        }
+        assert_eq!(read.taken, piece.len());
+    }
+    Ok((None, taken))
 }
 
 fn paths() -> Vec<Vec<u8>> {

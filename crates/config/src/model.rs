@@ -49,6 +49,8 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// Proxies whose word about the caller counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether every connection begins with a PROXY header.
+    pub proxy_protocol: bool,
     /// Whether HTTP/1 is spoken.
     pub http1: bool,
     /// Whether HTTP/2 is spoken.
@@ -99,6 +101,8 @@ pub struct Limits {
 /// How long callers may take; see the settings of the same names.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
+    /// The PROXY header.
+    pub proxy_header: Duration,
     /// The TLS handshake.
     pub tls_handshake: Duration,
     /// Until the first byte.

@@ -154,7 +154,20 @@ fn listener(node: &Node, mistakes: &mut Mistakes) -> Option<Listen> {
     let address = fields.required("address", mistakes);
     let tls = fields.get("tls").map(|node| tls(node, mistakes));
     let trusted = fields.get("trusted_proxies").map(|node| list(node, true, mistakes)).unwrap_or_default();
-    let trusted_proxies = trusted.into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let trusted_proxies = trusted.into_iter().filter_map(|node| scalar(node, mistakes)).collect::<Vec<_>>();
+    let proxy_protocol = fields
+        .get("proxy_protocol")
+        .and_then(|node| word(node, &[("off", false), ("required", true)], mistakes))
+        .unwrap_or_default();
+    if proxy_protocol && trusted_proxies.is_empty() && fields.get("trusted_proxies").is_none() {
+        let message = "a PROXY header says who is calling: whose is believed?";
+        let help = "list the load balancers in `trusted_proxies`; all other connections are closed";
+        let place = fields.place_of("proxy_protocol");
+        mistakes.add(Diagnostic::new("missing-field", message).at(place).help(help));
+    } else if proxy_protocol && trusted_proxies.is_empty() {
+        let message = "every connection would be closed: `proxy_protocol` needs at least one trusted proxy";
+        mistakes.value(fields.place_of("trusted_proxies"), message);
+    }
     let (mut http1, mut http2) = (true, true);
     if let Some(node) = fields.get("protocols") {
         let words = [("http1", 1), ("http2", 2)];
@@ -172,6 +185,7 @@ fn listener(node: &Node, mistakes: &mut Mistakes) -> Option<Listen> {
             None => None,
         },
         trusted_proxies,
+        proxy_protocol,
         http1,
         http2,
     })
@@ -214,8 +228,8 @@ fn control(fields: &Fields<'_>, listen: &[Listen], mistakes: &mut Mistakes) -> O
 
 fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
     let times = section(fields, "timeouts", &settings::TIMEOUTS, mistakes);
-    let [tls_handshake, first_byte, head_time, body_time, idle, write, drain] =
-        ["tls_handshake", "first_byte", "head", "body", "idle", "write", "drain"]
+    let [proxy_header, tls_handshake, first_byte, head_time, body_time, idle, write, drain] =
+        ["proxy_header", "tls_handshake", "first_byte", "head", "body", "idle", "write", "drain"]
             .map(|name| times.time(name, mistakes));
     let head = fields.size("head", 1024, HEAD, mistakes);
     let target = fields.size("target", 256, HEAD, mistakes);
@@ -236,6 +250,7 @@ fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
         mistakes.value(fields.place_of(written), ONE_BODY);
     }
     let timeouts = Timeouts {
+        proxy_header: proxy_header?,
         tls_handshake: tls_handshake?,
         first_byte: first_byte?,
         head: head_time?,

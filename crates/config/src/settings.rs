@@ -119,7 +119,13 @@ pub(crate) static LISTEN: Section = Section {
             "trusted_proxies",
             Form::List(&Form::Network),
             "[]",
-            "Networks whose `Forwarded` and `X-Forwarded-*` are believed.",
+            "Networks whose `Forwarded` and `X-Forwarded-*` are believed, and whose PROXY header.",
+        ),
+        setting(
+            "proxy_protocol",
+            Form::Word(&["off", "required"]),
+            "off",
+            "Whether every connection begins with a PROXY header (version 1 or 2) of a trusted proxy.",
         ),
         setting(
             "protocols",
@@ -202,6 +208,7 @@ pub(crate) static LIMITS: Section = Section {
 
 pub(crate) static TIMEOUTS: Section = Section {
     settings: &[
+        setting("proxy_header", Form::Duration, "5s", "The PROXY header, where one is required."),
         setting("tls_handshake", Form::Duration, "10s", "The TLS handshake."),
         setting(
             "first_byte",

@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use haechi_upstream::Stream;
+use haechi_wire::proxy::Relayed;
 use rustls::ServerConfig;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::addresses::Place;
 use crate::deadline::Deadline;
-use crate::snapshot::Protocols;
+use crate::snapshot::{Protocols, Snapshot};
 use crate::worker::Worker;
-use crate::{h1, h2};
+use crate::{h1, h2, proxy};
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,6 +28,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) struct Peer {
     /// The other end of the connection: a caller, or a proxy in front.
     pub(crate) address: SocketAddr,
+    /// Whose connection it is: the other end, or whom its PROXY header names.
+    pub(crate) caller: SocketAddr,
+    /// There is a PROXY header, and it names nobody: a health check, or a caller its proxy does not know.
+    pub(crate) is_unnamed: bool,
     /// The listener, by its address as configured.
     pub(crate) listener: Arc<str>,
     /// What TLS agreed on.
@@ -40,35 +46,74 @@ pub(crate) struct TlsFacts {
     pub(crate) server_name: Option<Box<str>>,
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, tcp: TcpStream, address: SocketAddr, listener: Arc<str>) {
-    let snapshot = worker.snapshot();
+/// Serves a connection to its end. One snapshot says how it begins, the one that let it in.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    snapshot: Arc<Snapshot>,
+    mut tcp: TcpStream,
+    address: SocketAddr,
+    listener: Arc<str>,
+) {
     let Some(listening) = snapshot.listeners.get(&*listener) else { return };
     let (tls, protocols) = (listening.tls.clone(), listening.protocols);
     let timeouts = snapshot.timeouts.clone();
-    drop(snapshot);
     if tcp.set_nodelay(true).is_err() {
         return;
     }
     let deadline = worker.deadlines.add();
+    let mut peer = Peer { address, caller: address, is_unnamed: false, listener, tls: None };
+    // Held for as long as the connection is open.
+    let _place = if listening.proxied {
+        let Some(place) = introduce(&worker, &snapshot, &mut tcp, &mut peer).await else { return };
+        Some(place)
+    } else {
+        None
+    };
+    drop(snapshot);
     match tls {
         Some(config) => {
             let Some((stream, facts, h2)) = handshake(&worker, tcp, config, timeouts.tls_handshake).await
             else {
                 return;
             };
-            let peer = Rc::new(Peer { address, listener, tls: Some(facts) });
+            peer.tls = Some(facts);
+            let peer = Rc::new(peer);
             if h2 {
                 h2::serve(worker, peer, stream, BytesMut::new(), deadline).await;
             } else {
                 h1::serve(worker, peer, stream, BytesMut::new(), deadline).await;
             }
         }
-        None => {
-            let peer = Rc::new(Peer { address, listener, tls: None });
-            plain(worker, peer, tcp, protocols, timeouts.first_byte, deadline).await;
+        None => plain(worker, Rc::new(peer), tcp, protocols, timeouts.first_byte, deadline).await,
+    }
+}
+
+/// Reads who is calling from the PROXY header, and counts the connection as the caller's.
+async fn introduce(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    tcp: &mut TcpStream,
+    peer: &mut Peer,
+) -> Option<Place> {
+    let trusted = &snapshot.listeners.get(&peer.listener)?.trusted;
+    match Box::pin(proxy::read(tcp, peer.address, trusted, snapshot.timeouts.proxy_header)).await {
+        Ok(header) => {
+            worker.metrics().proxy_header(proxy::word(&header));
+            match header.relayed {
+                Relayed::Caller(caller) => peer.caller = caller,
+                Relayed::Local | Relayed::Unknown => peer.is_unnamed = true,
+            }
+        }
+        Err(refused) => {
+            worker.metrics().proxy_header(refused.code());
+            return None;
         }
     }
+    let place = worker.place(peer.caller, snapshot);
+    if place.is_none() {
+        worker.metrics().connection_refused();
+    }
+    place
 }
 
 /// A plaintext connection speaks HTTP/2 if it begins with the preface, and HTTP/1 if it begins with anything else.

@@ -26,6 +26,7 @@ mod judge;
 mod jwks;
 mod lasting;
 mod pipeline;
+mod proxy;
 mod request;
 mod request_body;
 mod respond;

@@ -35,9 +35,9 @@ const INSPECTED_RESPONSE: usize = 1024 * 1024;
 /// Judges a request and answers it: with the upstream's response, or with the reason why not.
 pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) -> (Answer, Transaction) {
     let snapshot = worker.snapshot();
-    let trusted = snapshot.trusted(&peer.listener);
-    let view = ClientView::of(peer.address.ip(), &request.headers, trusted);
-    let through_proxy = !trusted.is_empty() && view.addr != peer.address.ip().to_canonical();
+    let trusted = snapshot.trusted(peer);
+    let view = ClientView::of(peer.caller.ip(), &request.headers, trusted);
+    let through_proxy = !trusted.is_empty() && view.addr != peer.caller.ip().to_canonical();
     let trace = trace(&request, through_proxy, snapshot.sample);
     let mut transaction = Transaction::begin(worker, peer, &snapshot, &request, view.addr, &trace);
     let method = request.method.clone();

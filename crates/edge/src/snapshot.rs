@@ -17,6 +17,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 
+use crate::connection::Peer;
 use crate::jwks::Source;
 
 /// What one configuration means. Made by [`Snapshot::compile`].
@@ -57,6 +58,8 @@ pub(crate) struct Listener {
     pub(crate) protocols: Protocols,
     /// Proxies whose word about the caller counts.
     pub(crate) trusted: Vec<IpNet>,
+    /// Whether every connection begins with a PROXY header of one of them.
+    pub(crate) proxied: bool,
 }
 
 /// What a listener speaks.
@@ -69,6 +72,7 @@ pub(crate) struct Protocols {
 /// How long a caller may take.
 #[derive(Debug)]
 pub(crate) struct Timeouts {
+    pub(crate) proxy_header: Duration,
     pub(crate) tls_handshake: Duration,
     /// From the connection to the first byte of the first request.
     pub(crate) first_byte: Duration,
@@ -121,9 +125,13 @@ pub(crate) struct Contracted {
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// Proxies whose word counts on this listener.
-    pub(crate) fn trusted(&self, listener: &str) -> &[IpNet] {
-        self.listeners.get(listener).map_or(&[], |listener| &listener.trusted)
+    /// Proxies whose word about the caller counts on this connection.
+    pub(crate) fn trusted(&self, peer: &Peer) -> &[IpNet] {
+        // A proxy that passes bytes on and does not say whose they are says nothing of their headers either.
+        if peer.is_unnamed {
+            return &[];
+        }
+        self.listeners.get(&peer.listener).map_or(&[], |listener| &listener.trusted)
     }
 
     /// Worker threads it asks for.

@@ -90,7 +90,7 @@ impl Transaction {
     /// For bytes that are no request.
     pub(crate) fn without_request(worker: &Rc<Worker>, peer: &Peer) -> Self {
         let mut event = Self::event(worker, peer, &worker.snapshot(), SystemTime::now());
-        event.client = Some(peer.address.ip().to_canonical());
+        event.client = Some(peer.caller.ip().to_canonical());
         Self {
             worker: worker.clone(),
             event: Some(event),

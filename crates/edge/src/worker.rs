@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet};
 
+use crate::addresses::Place;
 use crate::channel::{Channel, Scratch};
 use crate::connection;
 use crate::deadline::{Deadlines, TICK};
@@ -116,15 +117,17 @@ fn welcome(worker: &Rc<Worker>, name: &Arc<str>, tcp: TcpStream, address: Socket
     let shared = &worker.shared;
     let open = shared.connections.fetch_add(1, Ordering::Relaxed);
     let count = Counted(shared.clone());
-    let place = shared.addresses.enter(address.ip(), snapshot.connections_per_address);
-    if open >= snapshot.connections || place.is_none() {
+    // Who counts on a listener behind a proxy is known when the proxy has said it.
+    let is_proxied = snapshot.listeners.get(name).is_some_and(|listener| listener.proxied);
+    let place = if is_proxied { None } else { worker.place(address, &snapshot) };
+    if open >= snapshot.connections || (place.is_none() && !is_proxied) {
         worker.metrics().connection_refused();
         return;
     }
     let (worker, name) = (worker.clone(), name.clone());
     tokio::task::spawn_local(async move {
         let _held = (count, place);
-        connection::serve(worker, tcp, address, name).await;
+        connection::serve(worker, snapshot, tcp, address, name).await;
     });
 }
 
@@ -156,6 +159,11 @@ impl Worker {
     /// The snapshot that is active now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.borrow_mut().load().clone()
+    }
+
+    /// One more connection of this address, unless it holds too many.
+    pub(crate) fn place(&self, address: SocketAddr, snapshot: &Snapshot) -> Option<Place> {
+        self.shared.addresses.enter(address.ip(), snapshot.connections_per_address)
     }
 
     /// The process's metrics.

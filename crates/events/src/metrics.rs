@@ -39,6 +39,7 @@ pub struct Metrics {
     upstream_errors: Family<CodeLabels, Counter>,
     tls: Family<ResultLabels, Counter>,
     connections_refused: Counter,
+    proxy_headers: Family<ResultLabels, Counter>,
     accept_errors: Counter,
     connections: Gauge,
     events_written: Counter,
@@ -175,6 +176,11 @@ impl Default for Metrics {
             tls: add(list, "tls_handshakes", "TLS handshakes by version, and failed ones"),
             connections: add(list, "connections", "Open connections of callers"),
             connections_refused: add(list, "connections_refused", "Connections beyond the limits"),
+            proxy_headers: add(
+                list,
+                "proxy_headers",
+                "PROXY headers by what they said, and connections refused for want of one",
+            ),
             accept_errors: add(list, "accept_errors", "Connections the system could not give"),
             events_written: add(list, "events_written", "Events written to the spool, each a line"),
             events_left_out: add(list, "events_left_out", "Plain events a full queue did not take"),
@@ -245,6 +251,11 @@ impl Metrics {
     /// A connection was beyond the limits.
     pub fn connection_refused(&self) {
         self.connections_refused.inc();
+    }
+
+    /// A connection of a listener that requires a PROXY header: what the header said, or why it was refused.
+    pub fn proxy_header(&self, result: &str) {
+        self.proxy_headers.get_or_create(&ResultLabels { result: owned(result) }).inc();
     }
 
     /// The system could not give a connection.

@@ -7,6 +7,7 @@
 //!   guards judge is what the upstream is sent.
 //! - [`Headers`] is the one view of header fields: in order, in the case they were received, over shared bytes.
 //! - [`forwarded`] tells the caller's address from what trusted proxies say of it.
+//! - [`proxy`] is what a load balancer that passes connections on says before the first byte (the PROXY protocol).
 //!
 //! Nothing here is asynchronous, reads a clock or opens a socket, and nothing reachable from the network panics.
 //!
@@ -27,6 +28,7 @@ pub mod forwarded;
 pub mod h1;
 mod headers;
 mod path;
+pub mod proxy;
 mod query;
 mod refusal;
 

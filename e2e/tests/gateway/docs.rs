@@ -74,6 +74,31 @@ fn the_guide_works_as_it_is_written() {
     assert!(!stdout.contains("nobody should read this"));
 }
 
+/// The chapter's examples are parts of a `haechi.yaml`: what they leave out is the same for all.
+#[test]
+fn the_listeners_of_the_manual_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/manual/tls.md")).expect("the chapter");
+    let examples: Vec<_> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!examples.is_empty());
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let rest = crate::config("127.0.0.1:1".parse().expect("an address"));
+    let (_, apis) = rest.split_once("apis:").expect("the APIs");
+    for example in examples {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
+        write("haechi.yaml", &format!("haechi: 1\n{example}apis:{apis}"));
+        write("items.yaml", crate::SPEC);
+        write("tls.pem", &made.cert.pem());
+        write("tls.key", &made.signing_key.serialize_pem());
+        write("ca.pem", &made.cert.pem());
+        let output =
+            Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
+        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn the_readmes_name_the_same_commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

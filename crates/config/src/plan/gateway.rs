@@ -80,6 +80,16 @@ impl Changes {
                 _ => {}
             }
         }
+        match (old.proxy_protocol, new.proxy_protocol) {
+            (false, true) => {
+                said_all.push(said(
+                    Effect::Changed,
+                    "believes the PROXY headers of its proxies, and requires them",
+                ));
+            }
+            (true, false) => said_all.push(said(Effect::Changed, "no longer reads PROXY headers")),
+            _ => {}
+        }
         for (effect, message) in said_all {
             self.add(effect, "listener", ALL, message);
         }
@@ -110,6 +120,7 @@ impl Changes {
         self.ordered("limit", ALL, "connections_per_address", per_address, ToString::to_string);
         let (a, b) = (&a.timeouts, &b.timeouts);
         for (name, values) in [
+            ("timeouts.proxy_header", (a.proxy_header, b.proxy_header)),
             ("timeouts.tls_handshake", (a.tls_handshake, b.tls_handshake)),
             ("timeouts.first_byte", (a.first_byte, b.first_byte)),
             ("timeouts.head", (a.head, b.head)),

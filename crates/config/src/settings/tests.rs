@@ -12,7 +12,7 @@ use crate::plan::{OperationView, Operations, diff};
 fn minimal() -> Value {
     json!({
         "haechi": 1,
-        "listen": [{ "address": "127.0.0.1:8443", "tls": { "cert": "file:a", "key": "file:b" } }],
+        "listen": [{ "address": "127.0.0.1:8443", "tls": { "cert": "file:a", "key": "file:b" }, "trusted_proxies": ["10.9.0.0/16"] }],
         "identity": {
             "user": { "jwt": { "issuer": "https://id.example", "audience": "api", "jwks": "discover" } },
             "client": { "api_key": { "collection": "clients" } },
@@ -127,6 +127,7 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("/listen/0/tls/certificates", json!([{ "cert": "file:c", "key": "file:d" }])),
         ("/listen/0/tls/min_version", json!("1.3")),
         ("/listen/0/trusted_proxies", json!(["10.0.0.0/8"])),
+        ("/listen/0/proxy_protocol", json!("required")),
         ("/listen/0/protocols", json!(["http2"])),
         ("/data", json!("elsewhere")),
         ("/control/socket", json!("elsewhere")),
@@ -140,6 +141,7 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("/limits/streams", json!(5)),
         ("/limits/connections", json!(5)),
         ("/limits/connections_per_address", json!(5)),
+        ("/limits/timeouts/proxy_header", json!("1s")),
         ("/limits/timeouts/tls_handshake", json!("5s")),
         ("/limits/timeouts/first_byte", json!("5s")),
         ("/limits/timeouts/head", json!("5s")),

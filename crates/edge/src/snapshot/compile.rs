@@ -78,6 +78,7 @@ impl Snapshot {
                 ..h1::Limits::default()
             },
             timeouts: Arc::new(Timeouts {
+                proxy_header: limits.timeouts.proxy_header,
                 tls_handshake: limits.timeouts.tls_handshake,
                 first_byte: limits.timeouts.first_byte,
                 head: limits.timeouts.head,
@@ -153,6 +154,7 @@ impl Compiler<'_> {
                 tls,
                 protocols: Protocols { http1: listen.http1, http2: listen.http2 },
                 trusted: listen.trusted_proxies.clone(),
+                proxied: listen.proxy_protocol,
             };
             // Several listeners on port 0 are several listeners.
             let name = if listen.address.port() == 0 {
