@@ -18,6 +18,8 @@ mod lifecycle;
 mod proxy_protocol;
 #[path = "gateway/schemathesis.rs"]
 mod schemathesis;
+#[path = "gateway/services.rs"]
+mod services;
 #[path = "gateway/shop.rs"]
 mod shop;
 #[path = "gateway/smuggling.rs"]

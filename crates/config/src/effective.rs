@@ -5,7 +5,7 @@ use std::time::Duration;
 use haechi_guard::Mode;
 
 use crate::config::Config;
-use crate::model::{Api, Auth, Operation, PlanChoice};
+use crate::model::{Api, Auth, Operation, PlanChoice, Service};
 
 /// What holds for one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,23 @@ pub fn effective(config: &Config, api: &Api, id: &str) -> OperationSettings {
 /// What holds for calls of `api` that belong to no operation.
 pub fn api_defaults(config: &Config, api: &Api) -> OperationSettings {
     combine(config, api, None)
+}
+
+/// What holds for the calls of a service. There is no contract to check.
+pub fn service_settings(config: &Config, service: &Service) -> OperationSettings {
+    OperationSettings {
+        exposed: true,
+        auth: service.auth.clone(),
+        plan: service.plan.clone(),
+        timeout: service.upstream.timeout,
+        body: service.body.unwrap_or(config.limits.body),
+        validate_request: Mode::Off,
+        validate_response: Mode::Off,
+        unknown_paths: Mode::Off,
+        unknown_parameters: Mode::Off,
+        identity: service.modes.identity.or(config.modes.identity).unwrap_or(Mode::Enforce),
+        limits: service.modes.limits.or(config.modes.limits).unwrap_or(Mode::Enforce),
+    }
 }
 
 fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> OperationSettings {

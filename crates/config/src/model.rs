@@ -30,8 +30,12 @@ pub struct Settings {
     pub identity: BTreeMap<String, Identity>,
     /// How much a caller may do, by name.
     pub plans: BTreeMap<String, Plan>,
+    /// How callers arrive, in the order of the file: the first that fits is the call's channel.
+    pub channels: Vec<(String, Channel)>,
     /// The APIs, in the order of the file.
     pub apis: Vec<(String, Api)>,
+    /// What is served without a contract, in the order of the file.
+    pub services: Vec<(String, Service)>,
     /// Where events are kept.
     pub events: Events,
     /// Where traces are sent.
@@ -206,6 +210,36 @@ pub struct Api {
     pub modes: Modes,
     /// What is different for single operations.
     pub operations: BTreeMap<String, Operation>,
+}
+
+/// One way callers arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// A CEL expression that tells whether a call came this way.
+    pub when: String,
+    /// Largest body of a call that did.
+    pub max_body: Option<u64>,
+}
+
+/// What is served without a contract: pages, what is old.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Host name, `*.domain`, or any.
+    pub host: Option<String>,
+    /// Path its paths are below: `/`, or segments without a slash at the end.
+    pub prefix: String,
+    /// Where calls go.
+    pub upstream: Upstream,
+    /// Who may call.
+    pub auth: Auth,
+    /// How much they may do.
+    pub plan: PlanChoice,
+    /// How far guards may go.
+    pub modes: Modes,
+    /// Methods that are let through.
+    pub methods: Vec<String>,
+    /// Largest body.
+    pub body: Option<u64>,
 }
 
 /// Where calls go.

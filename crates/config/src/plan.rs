@@ -1,6 +1,7 @@
 //! What changes in meaning from one configuration to another. Order, comments and spelt-out defaults are no changes.
 
 mod gateway;
+mod services;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::effective::{OperationSettings, api_defaults, effective};
-use crate::model::{Api, Auth, Per, Plan, PlanChoice};
+use crate::model::{Api, Auth, Per, Plan, PlanChoice, Upstream};
 use crate::value::{show_duration, show_size};
 
 /// The operations of each API, as its contract names them.
@@ -47,7 +48,7 @@ pub struct Change {
     /// Which way it goes.
     pub effect: Effect,
     /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `contract`, `upstream`,
-    /// `identity`, `listener`, `limit`, `gateway`.
+    /// `identity`, `listener`, `limit`, `channel`, `gateway`.
     pub kind: &'static str,
     /// The API, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +75,8 @@ pub fn diff(old: (&Config, &Operations), new: (&Config, &Operations)) -> Vec<Cha
     for name in names {
         changes.api(&name, side(old, &name).as_ref(), side(new, &name).as_ref());
     }
+    changes.channels(&old.0.channels, &new.0.channels);
+    changes.services(old.0, new.0);
     changes.0.sort_by(|a, b| {
         (a.effect, &a.api, &a.operation, a.kind).cmp(&(b.effect, &b.api, &b.operation, b.kind))
     });
@@ -210,7 +213,11 @@ impl Changes {
                 continue;
             };
             self.changed("exposure", at, "call", (old_call, call), |call| format!("`{call}`"));
-            self.operation(at, (old, old_settings), (new, settings));
+            self.operation(
+                at,
+                (old.map(|old| old.config), old_settings),
+                (new.map(|new| new.config), settings),
+            );
         }
         for (id, (call, _)) in before.iter().filter(|(id, _)| !after.contains_key(*id)) {
             self.add(Effect::Tightened, "exposure", (name, id), format!("`{call}` is no longer exposed"));
@@ -228,6 +235,7 @@ impl Changes {
             }
             (Some(before), Some(after)) => {
                 self.mode((name, ""), "validate.unknown_paths", (before.unknown_paths, after.unknown_paths));
+                let (old, new) = (old.map(|old| old.config), new.map(|new| new.config));
                 self.operation((name, ""), (old, &before), (new, &after));
             }
             (None, None) => {}
@@ -237,9 +245,14 @@ impl Changes {
     /// What holds for an API as a whole.
     fn api_itself(&mut self, name: &str, old: &Side<'_>, new: &Side<'_>) {
         let at = (name, "");
-        let (a, b) = (&old.api.upstream, &new.api.upstream);
         let contract = (old.path(&old.api.openapi), new.path(&new.api.openapi));
         self.changed("contract", at, "openapi", contract, String::clone);
+        self.upstream(at, &old.api.upstream, &new.api.upstream);
+        self.host(at, old.api.host.as_deref(), new.api.host.as_deref());
+    }
+
+    /// Where calls go.
+    fn upstream(&mut self, at: At<'_>, a: &Upstream, b: &Upstream) {
         let urls = |urls: &[crate::value::HttpUrl]| {
             let mut urls: Vec<_> = urls.iter().map(ToString::to_string).collect();
             urls.sort();
@@ -251,25 +264,28 @@ impl Changes {
         self.ordered("timeout", at, "connect_timeout", connect, |time| show_duration(*time));
         let connections = (a.max_connections, b.max_connections);
         self.ordered("limit", at, "max_connections", connections, ToString::to_string);
-        if old.api.host != new.api.host {
-            let host = |api: &Api| {
-                api.host.as_ref().map_or_else(|| "any host".to_owned(), |host| format!("`{host}`"))
-            };
-            let effect = match (&old.api.host, &new.api.host) {
-                (Some(_), None) => Effect::Loosened,
-                (None, Some(_)) => Effect::Tightened,
-                _ => Effect::Changed,
-            };
-            let message = format!("is served on {} instead of {}", host(new.api), host(old.api));
-            self.add(effect, "exposure", at, message);
+    }
+
+    /// The host that an API or a service is served on.
+    fn host(&mut self, at: At<'_>, old: Option<&str>, new: Option<&str>) {
+        if old == new {
+            return;
         }
+        let host =
+            |host: Option<&str>| host.map_or_else(|| "any host".to_owned(), |host| format!("`{host}`"));
+        let effect = match (old, new) {
+            (Some(_), None) => Effect::Loosened,
+            (None, Some(_)) => Effect::Tightened,
+            _ => Effect::Changed,
+        };
+        self.add(effect, "exposure", at, format!("is served on {} instead of {}", host(new), host(old)));
     }
 
     fn operation(
         &mut self,
         at: At<'_>,
-        (old_side, old): (Option<&Side<'_>>, &OperationSettings),
-        (new_side, new): (Option<&Side<'_>>, &OperationSettings),
+        (old_config, old): (Option<&Config>, &OperationSettings),
+        (new_config, new): (Option<&Config>, &OperationSettings),
     ) {
         match (&old.auth, &new.auth) {
             (Auth::Any(before), Auth::Any(after)) => self.set(
@@ -290,8 +306,8 @@ impl Changes {
             }
             (Auth::None, Auth::None) => {}
         }
-        if let (Some(old_side), Some(new_side)) = (old_side, new_side) {
-            self.operation_plan(at, (old_side.config, &old.plan), (new_side.config, new));
+        if let (Some(old_config), Some(new_config)) = (old_config, new_config) {
+            self.operation_plan(at, (old_config, &old.plan), (new_config, new));
         }
         self.ordered("body", at, "largest body", (old.body, new.body), |bytes| show_size(*bytes));
         self.ordered("timeout", at, "timeout", (old.timeout, new.timeout), |time| show_duration(*time));

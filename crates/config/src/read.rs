@@ -1,5 +1,7 @@
 //! From the tree to the model, one function a section. Defaults come from the list of settings.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -74,8 +76,16 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
         plans: declared(fields.get("plans")),
         body_memory: limits.as_ref().map(|limits| limits.body_memory),
     };
-    let apis =
-        fields.require("apis", mistakes).map(|node| apis(node, base, &known, mistakes)).unwrap_or_default();
+    let channels = services::channels(fields.get("channels"), &known, mistakes);
+    // A gateway without an API has a service.
+    let written = if fields.get("services").is_some() && !fields.has("apis") {
+        None
+    } else {
+        fields.require("apis", mistakes)
+    };
+    let apis = written.map(|node| apis(node, base, &known, mistakes)).unwrap_or_default();
+    let services =
+        services::services(fields.get("services"), &declared(fields.get("apis")), &known, mistakes);
     let events = events(&section(&fields, "events", &settings::EVENTS, mistakes), mistakes);
     let telemetry = section(&fields, "telemetry", &settings::TELEMETRY, mistakes);
     let otlp = telemetry.get("otlp").and_then(|node| otlp(node, mistakes));
@@ -90,7 +100,9 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
         limits: limits?,
         identity,
         plans,
+        channels,
         apis,
+        services,
         events: Events { dir: path(events.dir), ..events },
         otlp,
         modes,
@@ -382,21 +394,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
     let fields = Fields::open(node, &settings::API, mistakes);
     let openapi: Option<PathBuf> = fields.required("openapi", mistakes);
     let upstream = fields.require("upstream", mistakes).and_then(|node| upstream(node, mistakes));
-    let auth = match fields.get("auth") {
-        Some(node) => auth(node, known, mistakes),
-        None if fields.has("auth") => None,
-        None => {
-            let message = "the field `auth` is missing: who may call this API?";
-            let help = match known.identities.first() {
-                Some(identity) => format!("write `auth: [{identity}]`, or `auth: none` if everybody may"),
-                None => {
-                    "declare an identity under `identity`, or write `auth: none` if everybody may".to_owned()
-                }
-            };
-            mistakes.add(Diagnostic::new("missing-field", message).at(fields.place()).help(help));
-            None
-        }
-    };
+    let auth = written_auth(&fields, "API", known, mistakes);
     let base_path: Option<String> = fields.scalar("base_path", mistakes);
     if let (Some(path), Some(node)) = (&base_path, fields.get("base_path"))
         && !path.starts_with('/')
@@ -448,6 +446,22 @@ fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
         connect_timeout: connect_timeout?,
         max_connections: usize::try_from(max_connections?).ok()?,
     })
+}
+
+/// Who may call, which must be written.
+fn written_auth(fields: &Fields<'_>, what: &str, known: &Known, mistakes: &mut Mistakes) -> Option<Auth> {
+    if let Some(node) = fields.get("auth") {
+        return auth(node, known, mistakes);
+    }
+    if !fields.has("auth") {
+        let message = format!("the field `auth` is missing: who may call this {what}?");
+        let help = match known.identities.first() {
+            Some(identity) => format!("write `auth: [{identity}]`, or `auth: none` if everybody may"),
+            None => "declare an identity under `identity`, or write `auth: none` if everybody may".to_owned(),
+        };
+        mistakes.add(Diagnostic::new("missing-field", message).at(fields.place()).help(help));
+    }
+    None
 }
 
 fn auth(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Auth> {
@@ -543,10 +557,7 @@ fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
 
 fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Operation> {
     let fields = Fields::open(node, &settings::OPERATION, mistakes);
-    let body = fields.size("body", 0, u64::MAX, mistakes);
-    if body > known.body_memory.map(|most| most as u64).or(body) {
-        mistakes.value(fields.place_of("body"), ONE_BODY);
-    }
+    let body = body_size(&fields, "body", known, mistakes);
     Some(Operation {
         auth: fields.get("auth").and_then(|node| auth(node, known, mistakes)),
         plan: fields.get("plan").map(|node| plan_choice(node, known, mistakes)),
@@ -556,6 +567,15 @@ fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Oper
         validate: validate(fields.get("validate"), &settings::OPERATION_VALIDATE, mistakes),
         modes: modes(fields.get("modes"), mistakes),
     })
+}
+
+/// A largest body, which is no larger than all bodies together.
+fn body_size(fields: &Fields<'_>, name: &str, known: &Known, mistakes: &mut Mistakes) -> Option<u64> {
+    let body = fields.size(name, 0, u64::MAX, mistakes);
+    if body > known.body_memory.map(|most| most as u64).or(body) {
+        mistakes.value(fields.place_of(name), ONE_BODY);
+    }
+    body
 }
 
 fn events(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Events> {

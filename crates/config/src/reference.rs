@@ -49,9 +49,14 @@ fn table(out: &mut String, title: &str, section: &'static Section) {
                 ("haechi.yaml", name) => name.to_owned(),
                 (title, name) => format!("{title}.{name}"),
             };
-            if !(title.ends_with("operations") && matches!(setting.name, "validate" | "modes"))
-                && heading != "apis.modes"
-            {
+            let shared = [
+                "apis.operations.validate",
+                "apis.operations.modes",
+                "apis.modes",
+                "services.modes",
+                "services.upstream",
+            ];
+            if !shared.contains(&heading.as_str()) {
                 table(out, &heading, inner);
             }
         }

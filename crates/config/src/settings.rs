@@ -90,10 +90,22 @@ pub(crate) static ROOT: Section = Section {
             "How much a caller may do, by a name that `plan` refers to.",
         ),
         setting(
+            "channels",
+            Form::Names(&Form::Section(&CHANNEL)),
+            "",
+            "How callers arrive, by name: the first whose `when` is true is the call's channel.",
+        ),
+        setting(
             "apis",
             Form::Names(&Form::Section(&API)),
             "",
-            "The APIs that are served, by name. Required.",
+            "The APIs that are served, by name. There is at least one API or service.",
+        ),
+        setting(
+            "services",
+            Form::Names(&Form::Section(&SERVICE)),
+            "",
+            "What is served without a contract (pages, what is old), by a name that no API has.",
         ),
         setting("events", Form::Section(&EVENTS), "", "Where events are kept, and for how long."),
         setting("telemetry", Form::Section(&TELEMETRY), "", "Where traces are sent."),
@@ -322,6 +334,59 @@ pub(crate) static API: Section = Section {
             "",
             "What is different for single operations, by operation id.",
         ),
+    ],
+};
+
+pub(crate) static CHANNEL: Section = Section {
+    settings: &[
+        setting(
+            "when",
+            Form::Text,
+            "",
+            "A condition in CEL, as in `claims.client_id in ['ios', 'android']`; see the chapter on rules. Required.",
+        ),
+        setting(
+            "max_body",
+            Form::Size,
+            "",
+            "Largest body of a call on this channel, where the operation takes more.",
+        ),
+    ],
+};
+
+/// Methods that a service may take.
+pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+pub(crate) static SERVICE: Section = Section {
+    settings: &[
+        setting(
+            "host",
+            Form::Text,
+            "",
+            "Host name the service is served under, or `*.domain`; any if not set.",
+        ),
+        setting("prefix", Form::Path, "/", "Path the service's paths are below."),
+        setting("upstream", Form::Section(&UPSTREAM), "", "Where calls go. Required."),
+        setting(
+            "auth",
+            Form::Either(&[Form::Word(&["none"]), Form::List(&Form::Text)]),
+            "",
+            "Identities of which one is needed, or `none`. Required: nothing is open by accident.",
+        ),
+        setting(
+            "plan",
+            Form::Either(&[Form::Text, Form::Names(&Form::Text)]),
+            "",
+            "The plan, or a plan for each identity and one for `default`.",
+        ),
+        setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
+        setting(
+            "methods",
+            Form::List(&Form::Word(&METHODS)),
+            "[GET, HEAD, POST]",
+            "Methods that are let through; `HEAD` goes with `GET`.",
+        ),
+        setting("body", Form::Size, "", "Largest body of a call."),
     ],
 };
 

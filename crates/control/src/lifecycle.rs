@@ -81,6 +81,8 @@ pub struct SnapshotStatus {
     pub apis: Vec<String>,
     /// Operations that can be called.
     pub operations: usize,
+    /// Names of what is served without a contract.
+    pub services: Vec<String>,
     /// Whether the last attempt to replace it was refused: then this is the last good one.
     pub is_last_good: bool,
 }
@@ -172,6 +174,7 @@ impl Lifecycle {
                 compiled: stamp(snapshot.compiled_at),
                 apis: snapshot.apis().map(str::to_owned).collect(),
                 operations: snapshot.operations(),
+                services: snapshot.services().map(str::to_owned).collect(),
                 is_last_good: last.outcome == "refused",
             },
             last_activation: last,

@@ -157,10 +157,9 @@ impl Server {
         &self.socket
     }
 
-    /// The snapshot's digest, its number of APIs and of operations.
-    pub fn summary(&self) -> (String, usize, usize) {
-        let snapshot = self.lifecycle.gateway.snapshot();
-        (snapshot.digest.to_string(), snapshot.apis().count(), snapshot.operations())
+    /// What is served.
+    pub fn snapshot(&self) -> Arc<haechi_edge::Snapshot> {
+        self.lifecycle.gateway.snapshot()
     }
 
     /// Ends in good order: accepts nothing more, lets requests in progress end, writes what is queued. Blocks.

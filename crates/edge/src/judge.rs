@@ -10,7 +10,7 @@ use haechi_wire::{CanonicalPath, Headers, Query};
 use http::{Method, StatusCode};
 
 use crate::respond::Problem;
-use crate::snapshot::{Operation, Snapshot};
+use crate::snapshot::{Operation, Service, Snapshot};
 
 /// Where what is found goes: into the event and the metrics of a live call, into the tally of a replayed one.
 pub(crate) trait Findings {
@@ -37,6 +37,7 @@ pub(crate) fn route<'s>(
     path: &CanonicalPath,
     findings: &mut impl Findings,
 ) -> Result<(&'s Operation, Params), Problem> {
+    let mut named = true;
     let (api, problem) = match snapshot.router.lookup(host, method, path.as_str()) {
         Lookup::Found(found) => {
             let operation = snapshot
@@ -50,10 +51,25 @@ pub(crate) fn route<'s>(
             }
         }
         Lookup::MethodNotAllowed { api, allow } => (Some(api), Problem::method_not_allowed(&allow)),
-        Lookup::NoOperation { api } => (Some(api), not_found("unknown-operation")),
-        Lookup::NoApi => (None, not_found("unknown-api")),
+        Lookup::NoOperation { api } => {
+            named = false;
+            (Some(api), not_found("unknown-operation"))
+        }
+        Lookup::NoApi => {
+            named = false;
+            (None, not_found("unknown-api"))
+        }
     };
     let api = api.and_then(|api| snapshot.apis.get(api.0 as usize));
+    // A path that a contract names is the contract's, whatever is not offered there. Of API and service, the more specific
+    // answers for the rest.
+    if !named
+        && let Some((service, reach)) = snapshot.service_routes.find(host, path.as_str())
+        && api.is_none_or(|api| reach > api.reach)
+        && let Some(service) = snapshot.services.get(service)
+    {
+        return self::service(service, method, findings).map(|operation| (operation, Params::default()));
+    }
     let reason = Reason::new(problem.kind, "no contract names this call");
     let mode = if api.is_some_and(|api| api.fallback.is_some()) { Mode::Observe } else { Mode::Enforce };
     if let Some(api) = api {
@@ -64,6 +80,22 @@ pub(crate) fn route<'s>(
         Some(fallback) => Ok((fallback, Params::default())),
         None => Err(problem),
     }
+}
+
+/// All calls of a service are one operation, if the service takes the method.
+fn service<'s>(
+    service: &'s Service,
+    method: &Method,
+    findings: &mut impl Findings,
+) -> Result<&'s Operation, Problem> {
+    if service.methods.contains(method) {
+        return Ok(&service.operation);
+    }
+    findings.api(&service.operation.api);
+    let problem = Problem::method_not_allowed(&service.allow);
+    let reason = Reason::new(problem.kind, "the service does not take this method");
+    findings.verdict(VerdictRecord::denied("service", Mode::Enforce, vec![reason]));
+    Err(problem)
 }
 
 /// What a guard said.

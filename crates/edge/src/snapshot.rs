@@ -1,6 +1,7 @@
 //! What one configuration means: routes, guards, TLS. Immutable; swapped as a whole.
 
 mod compile;
+mod services;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,10 +14,12 @@ use haechi_events::OperationMetrics;
 use haechi_guard::{Guard, Mode};
 use haechi_upstream::Upstream;
 use haechi_wire::h1;
-use http::HeaderName;
+use http::{HeaderName, Method};
 use ipnet::IpNet;
 use rustls::ServerConfig;
 
+pub(crate) use self::services::Reach;
+use self::services::ServiceRoutes;
 use crate::connection::Peer;
 use crate::jwks::Source;
 
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub(crate) workers: usize,
     pub(crate) router: Router,
     pub(crate) apis: Vec<Api>,
+    pub(crate) service_routes: ServiceRoutes,
+    pub(crate) services: Vec<Service>,
     /// By address as configured.
     pub(crate) listeners: HashMap<Arc<str>, Listener>,
     pub(crate) wire: h1::Limits,
@@ -89,10 +94,21 @@ pub(crate) struct Timeouts {
 /// One API.
 pub(crate) struct Api {
     pub(crate) name: Arc<str>,
+    /// Where it begins: there it answers for what its contract does not name, unless a service is more specific.
+    pub(crate) reach: Reach,
     /// In the order of its contract.
     pub(crate) operations: Vec<Operation>,
     /// What happens to calls that the contract does not name, where they are only observed.
     pub(crate) fallback: Option<Operation>,
+}
+
+/// What is served without a contract.
+pub(crate) struct Service {
+    /// All its calls.
+    pub(crate) operation: Operation,
+    pub(crate) methods: Vec<Method>,
+    /// The value for the `Allow` field.
+    pub(crate) allow: Box<str>,
 }
 
 /// One operation: everything that is to be done with a call.
@@ -147,6 +163,11 @@ impl Snapshot {
     /// Names of the APIs.
     pub fn apis(&self) -> impl Iterator<Item = &str> {
         self.apis.iter().map(|api| &*api.name)
+    }
+
+    /// Names of what is served without a contract.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(|service| &*service.operation.api)
     }
 }
 

@@ -30,8 +30,9 @@ impl Check {
         });
         match (outcome, self.format) {
             (Ok(snapshot), Format::Table) => {
-                let (apis, operations) = (snapshot.apis().count(), snapshot.operations());
-                line(&format!("{}: good, {}", self.config.display(), served(apis, operations)))?;
+                let what =
+                    served(snapshot.apis().count(), snapshot.operations(), snapshot.services().count());
+                line(&format!("{}: good, {what}", self.config.display()))?;
                 Ok(ExitCode::SUCCESS)
             }
             (Ok(_), Format::Json) => json(&serde_json::json!([])).map(|()| ExitCode::SUCCESS),

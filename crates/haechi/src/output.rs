@@ -58,9 +58,15 @@ pub(crate) fn warn(config: &haechi_config::Config) {
 }
 
 /// How much is served, in words.
-pub(crate) fn served(apis: usize, operations: usize) -> String {
+pub(crate) fn served(apis: usize, operations: usize, services: usize) -> String {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
-    format!("{apis} API{} with {operations} operation{}", plural(apis), plural(operations))
+    let apis_shown = format!("{apis} API{} with {operations} operation{}", plural(apis), plural(operations));
+    let services_shown = format!("{services} service{}", plural(services));
+    match (apis, services) {
+        (_, 0) => apis_shown,
+        (0, _) => services_shown,
+        _ => format!("{apis_shown}, {services_shown}"),
+    }
 }
 
 /// Whether standard error shows colours.

@@ -34,8 +34,9 @@ impl Run {
         for address in server.addresses() {
             line(&format!("listening on {address}"))?;
         }
-        let (digest, apis, operations) = server.summary();
-        line(&format!("ready: {}, snapshot {digest}", served(apis, operations)))?;
+        let snapshot = server.snapshot();
+        let what = served(snapshot.apis().count(), snapshot.operations(), snapshot.services().count());
+        line(&format!("ready: {what}, snapshot {}", snapshot.digest))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;

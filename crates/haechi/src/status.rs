@@ -40,8 +40,9 @@ fn shown(state: &State) -> String {
     out += &format!("config      {}\n", config.display());
     let good = if snapshot.is_last_good { ", the LAST GOOD one: the newer one was refused" } else { "" };
     out += &format!("snapshot    {} of {}{good}\n", snapshot.digest, snapshot.compiled);
-    let what = served(snapshot.apis.len(), snapshot.operations);
-    out += &format!("serving     {what}: {}\n", snapshot.apis.join(", "));
+    let what = served(snapshot.apis.len(), snapshot.operations, snapshot.services.len());
+    let names: Vec<_> = snapshot.apis.iter().chain(&snapshot.services).map(String::as_str).collect();
+    out += &format!("serving     {what}: {}\n", names.join(", "));
     out += &format!("last change {} by {} at {} ({})", last.outcome, last.who, last.at, last.why);
     for provider in edge["providers"].as_array().into_iter().flatten() {
         let error = provider["error"].as_str().map(|error| format!(", {error}")).unwrap_or_default();

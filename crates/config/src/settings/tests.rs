@@ -25,6 +25,8 @@ fn minimal() -> Value {
             "plan": "small",
             "operations": { "get": { "auth": ["user"] } },
         } },
+        "channels": { "app": { "when": "claims.client_id == 'ios'" } },
+        "services": { "website": { "upstream": { "urls": ["http://web"], "tls": { "ca": "file:ca" } }, "auth": ["user", "client"], "plan": "small" } },
         "telemetry": { "otlp": { "endpoint": "http://127.0.0.1:4318" } },
     })
 }
@@ -184,6 +186,21 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("/apis/orders/operations/get/validate/unknown_parameters", json!("observe")),
         ("/apis/orders/operations/get/modes/identity", json!("observe")),
         ("/apis/orders/operations/get/modes/limits", json!("observe")),
+        ("/channels/app/when", json!("true")),
+        ("/channels/app/max_body", json!("4KiB")),
+        ("/services/website/host", json!("www.example")),
+        ("/services/website/prefix", json!("/pages")),
+        ("/services/website/upstream/urls", json!(["http://other"])),
+        ("/services/website/upstream/timeout", json!("5s")),
+        ("/services/website/upstream/connect_timeout", json!("5s")),
+        ("/services/website/upstream/max_connections", json!(5)),
+        ("/services/website/upstream/tls/ca", json!("file:other")),
+        ("/services/website/auth", json!("none")),
+        ("/services/website/plan", json!({ "client": "large" })),
+        ("/services/website/modes/identity", json!("observe")),
+        ("/services/website/modes/limits", json!("observe")),
+        ("/services/website/methods", json!(["GET"])),
+        ("/services/website/body", json!("4KiB")),
         ("/events/dir", json!("elsewhere")),
         ("/events/max_size", json!("2GiB")),
         ("/events/max_age", json!("1d")),
@@ -228,7 +245,7 @@ fn the_settings_that_change_are_all_there_are() {
         .into_iter()
         .map(|(pointer, _)| {
             let mut keys: Vec<_> = pointer.split('/').collect();
-            let above = ["listen", "identity", "plans", "apis", "operations"];
+            let above = ["listen", "identity", "plans", "channels", "apis", "operations", "services"];
             for at in 1..keys.len() {
                 if above.contains(&keys[at - 1]) {
                     keys[at] = "*";

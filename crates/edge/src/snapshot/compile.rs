@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use haechi_config::model::{self, Auth, Identity, JwksSource, Per};
-use haechi_config::{Config, Diagnostic, Diagnostics, OperationSettings, api_defaults, effective};
+use haechi_config::{
+    Config, Diagnostic, Diagnostics, OperationSettings, api_defaults, effective, service_settings,
+};
 use haechi_contract::{ApiIndex, Contract, HeadOptions, RouterBuilder};
 use haechi_guard::{Guard, Mode};
 use haechi_identity::{Accepted, Algorithm, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier};
 use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
 use haechi_upstream::{ClientTls, Endpoint, Scheme, Upstream};
-use haechi_wire::h1;
-use http::HeaderName;
+use haechi_wire::{CanonicalPath, h1};
+use http::{HeaderName, Method};
 
-use super::{Api, Contracted, Listener, Operation, Protocols, Snapshot, Timeouts};
+use super::{
+    Api, Contracted, Listener, Operation, Protocols, Reach, Service, ServiceRoutes, Snapshot, Timeouts,
+};
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
 use crate::tls::{self, PemPair, TlsOptions};
@@ -37,6 +41,15 @@ struct Compiler<'a> {
     files: Vec<PathBuf>,
     digest: blake3::Hasher,
     wrong: Option<Diagnostics>,
+    begins: Vec<Begin>,
+}
+
+/// Where an API begins.
+struct Begin {
+    api: Arc<str>,
+    host: Option<String>,
+    /// Without a slash at its end.
+    path: String,
 }
 
 impl Snapshot {
@@ -45,8 +58,14 @@ impl Snapshot {
     /// # Errors
     /// All mistakes, each at its place in `haechi.yaml`.
     pub fn compile(config: &Config, lasting: &Lasting) -> Result<Self, Diagnostics> {
-        let mut compiler =
-            Compiler { config, lasting, files: Vec::new(), digest: blake3::Hasher::new(), wrong: None };
+        let mut compiler = Compiler {
+            config,
+            lasting,
+            files: Vec::new(),
+            digest: blake3::Hasher::new(),
+            wrong: None,
+            begins: Vec::new(),
+        };
         compiler.file(config.file().to_owned());
         compiler.digest.update(config.text().as_bytes());
         let listeners = compiler.listeners();
@@ -58,6 +77,16 @@ impl Snapshot {
             let index = ApiIndex(u32::try_from(index).unwrap_or(u32::MAX));
             apis.push(compiler.api(index, name, api, &identities, &plans, &mut router));
         }
+        if let Some((name, _)) = config.channels.first() {
+            compiler
+                .refuse(&["channels", name], Diagnostic::new("channel", "channels are not supported yet"));
+        }
+        let mut services = Vec::with_capacity(config.services.len());
+        for (name, service) in &config.services {
+            services.push(compiler.service(name, service, &identities, &plans));
+        }
+        let routes = config.services.iter().map(|(_, one)| (one.host.as_deref(), one.prefix.as_str()));
+        let service_routes = ServiceRoutes::new(routes);
         if let Some(wrong) = compiler.wrong {
             return Err(wrong);
         }
@@ -70,6 +99,8 @@ impl Snapshot {
             workers: config.workers.unwrap_or_else(processors),
             router: router.build(),
             apis: apis.into_iter().flatten().collect(),
+            service_routes,
+            services: services.into_iter().flatten().collect(),
             listeners,
             wire: h1::Limits {
                 head_bytes: limits.head,
@@ -313,7 +344,7 @@ impl Compiler<'_> {
                 );
             }
         }
-        let upstream = Arc::new(self.upstream(name, &api.upstream)?);
+        let upstream = Arc::new(self.upstream(["apis", name, "upstream"], &api.upstream)?);
         let shared: Arc<str> = name.into();
         let build = |id: &str,
                      settings: OperationSettings,
@@ -340,7 +371,55 @@ impl Compiler<'_> {
             .collect();
         let defaults = api_defaults(self.config, api);
         let fallback = (defaults.unknown_paths != Mode::Enforce).then(|| build("-", defaults, None));
-        Some(Api { name: shared, operations, fallback })
+        let path = base_path.trim_end_matches('/').to_owned();
+        self.begins.push(Begin { api: shared.clone(), host: api.host.clone(), path });
+        Some(Api { name: shared, reach: Reach::new(api.host.as_deref(), base_path), operations, fallback })
+    }
+
+    fn service(
+        &mut self,
+        name: &str,
+        service: &model::Service,
+        identities: &Identities,
+        plans: &HashMap<String, Arc<Plan>>,
+    ) -> Option<Service> {
+        let path = ["services", name];
+        if let Err(message) = check_route(service.host.as_deref(), &service.prefix) {
+            self.refuse(&path, Diagnostic::new("route", message));
+        }
+        let others = self.config.services.iter().take_while(|(known, _)| known != name);
+        let same = |other: &model::Service| other.host == service.host && other.prefix == service.prefix;
+        if let Some((other, _)) = others.into_iter().find(|(_, other)| same(other)) {
+            let message = format!("the service `{other}` has the same host and prefix");
+            self.refuse(&path, Diagnostic::new("route-conflict", message));
+        }
+        // An API answers for all paths it begins with, so that nothing would ever reach a service in the same place.
+        let prefix = service.prefix.trim_end_matches('/');
+        if let Some(begin) =
+            self.begins.iter().find(|begin| begin.host == service.host && begin.path == prefix)
+        {
+            let message = format!(
+                "nothing would reach the service: the API `{}` answers for every path below `{}` on this host",
+                begin.api, service.prefix
+            );
+            let help = "give the service a host or a longer prefix, or the API a `base_path`";
+            self.refuse(&path, Diagnostic::new("route-conflict", message).help(help));
+        }
+        let upstream = Arc::new(self.upstream(["services", name, "upstream"], &service.upstream)?);
+        let settings = service_settings(self.config, service);
+        let operation = Operation {
+            api: name.into(),
+            id: "-".into(),
+            exposed: true,
+            guards: self.guards(&settings, identities, plans),
+            contract: None,
+            body_limit: settings.body,
+            timeout: settings.timeout,
+            upstream,
+            metrics: self.lasting.metrics.operation(name, "-"),
+        };
+        let methods = service.methods.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok());
+        Some(Service { operation, methods: methods.collect(), allow: service.methods.join(", ").into() })
     }
 
     fn contract(&mut self, name: &str, openapi: &Path) -> Option<Contract> {
@@ -374,8 +453,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn upstream(&mut self, name: &str, settings: &model::Upstream) -> Option<Upstream> {
-        let path = ["apis", name, "upstream"];
+    fn upstream(&mut self, path: [&str; 3], settings: &model::Upstream) -> Option<Upstream> {
         let tls = match &settings.ca {
             Some(reference) => ClientTls::authorities(self.secret(&path, reference)?.expose()),
             None => ClientTls::web_roots(),
@@ -431,6 +509,24 @@ impl Compiler<'_> {
             guards.push((settings.limits, Arc::new(LimitsGuard::new(plans, self.lasting.counters.clone()))));
         }
         guards
+    }
+}
+
+/// Whether a service can be found under this host and prefix.
+fn check_route(host: Option<&str>, prefix: &str) -> Result<(), String> {
+    if let Some(host) = host {
+        let name = host.strip_prefix("*.").unwrap_or(host);
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let literal = name == host && name.starts_with('[') && name.ends_with(']');
+        if name.is_empty() || !(literal || name.bytes().all(known)) {
+            return Err("the host is a name, `*.` and a name, or not set; it has no port".to_owned());
+        }
+    }
+    // Requests are compared in their canonical form: another spelling would never be met.
+    match CanonicalPath::parse(prefix.as_bytes()) {
+        Ok(path) if path.as_str() == prefix => Ok(()),
+        Ok(path) => Err(format!("the prefix is written `{path}`: paths are compared in that form")),
+        Err(refusal) => Err(format!("the prefix is no path: {refusal}")),
     }
 }
 

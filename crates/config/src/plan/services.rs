@@ -1,0 +1,77 @@
+//! Changes of what is served without a contract, and of how callers arrive.
+
+use super::{ALL, Changes, Effect, maybe, openly};
+use crate::config::Config;
+use crate::effective::service_settings;
+use crate::model::{Channel, Service};
+use crate::value::show_size;
+
+impl Changes {
+    pub(super) fn channels(&mut self, old: &[(String, Channel)], new: &[(String, Channel)]) {
+        for (name, after) in new {
+            let Some((_, before)) = old.iter().find(|(known, _)| known == name) else {
+                self.add(Effect::Changed, "channel", ALL, format!("channel `{name}` is new"));
+                continue;
+            };
+            let when = format!("`when` of channel `{name}`");
+            self.changed("channel", ALL, &when, (&before.when, &after.when), |when| format!("`{when}`"));
+            let most = format!("`max_body` of channel `{name}`");
+            match (before.max_body, after.max_body) {
+                (Some(before), Some(after)) => {
+                    self.ordered("body", ALL, &most, (before, after), |bytes| show_size(*bytes));
+                }
+                (before, after) if before != after => {
+                    let effect = if after.is_none() { Effect::Loosened } else { Effect::Tightened };
+                    let show = |bytes: Option<u64>| maybe(bytes.map(show_size));
+                    self.add(effect, "body", ALL, format!("{most}: {} → {}", show(before), show(after)));
+                }
+                _ => {}
+            }
+        }
+        for (name, _) in old.iter().filter(|(name, _)| !new.iter().any(|(known, _)| known == name)) {
+            self.add(Effect::Changed, "channel", ALL, format!("channel `{name}` is gone"));
+        }
+        // The first that fits is taken, so another order is another meaning.
+        let kept = |list: &[(String, Channel)], other: &[(String, Channel)]| -> Vec<String> {
+            let both = list.iter().map(|(name, _)| name);
+            both.filter(|name| other.iter().any(|(known, _)| known == *name)).cloned().collect()
+        };
+        let order = (kept(old, new), kept(new, old));
+        self.changed("channel", ALL, "order of channels", order, |names| names.join(", "));
+    }
+
+    pub(super) fn services(&mut self, old: &Config, new: &Config) {
+        for (name, after) in &new.services {
+            let at = (name.as_str(), "");
+            let settings = service_settings(new, after);
+            let Some((_, before)) = old.services.iter().find(|(known, _)| known == name) else {
+                let message =
+                    format!("`{}` is newly exposed without a contract{}", below(after), openly(&settings));
+                self.add(Effect::Loosened, "exposure", at, message);
+                continue;
+            };
+            let prefixes = (&before.prefix, &after.prefix);
+            self.changed("exposure", at, "prefix", prefixes, |prefix| format!("`{prefix}`"));
+            self.host(at, before.host.as_deref(), after.host.as_deref());
+            self.upstream(at, &before.upstream, &after.upstream);
+            self.set(
+                "exposure",
+                at,
+                (&before.methods, &after.methods),
+                (|method| format!("takes `{method}`"), |method| format!("no longer takes `{method}`")),
+            );
+            self.operation(at, (Some(old), &service_settings(old, before)), (Some(new), &settings));
+        }
+        for (name, before) in &old.services {
+            if !new.services.iter().any(|(known, _)| known == name) {
+                let message = format!("`{}` is no longer exposed", below(before));
+                self.add(Effect::Tightened, "exposure", (name, ""), message);
+            }
+        }
+    }
+}
+
+/// Everything below a service's prefix.
+fn below(service: &Service) -> String {
+    format!("{}{}/*", service.host.as_deref().unwrap_or_default(), service.prefix.trim_end_matches('/'))
+}

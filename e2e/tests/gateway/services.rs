@@ -1,0 +1,161 @@
+//! What is served without a contract: where it begins, what guards it, and that no spelling of a path leads around a contract.
+
+use haechi_e2e::{Gateway, Origin, Raw, Response};
+
+use crate::{SPEC, config};
+
+/// The items below `/v1`, pages beside them, what is old behind a key, and all pages of another host.
+fn served(api: &Origin, pages: &Origin, old: &Origin) -> Gateway {
+    let (pages, old) = (pages.address(), old.address());
+    let yaml = config(api.address()).replace("    auth: none\n", "    auth: none\n    base_path: /v1\n")
+        + &format!(
+            r#"services:
+  website: {{ upstream: {{ urls: ["http://{pages}"] }}, auth: none, methods: GET }}
+  old: {{ prefix: /old/, upstream: {{ urls: ["http://{old}"] }}, auth: [partner], plan: small, body: 16B }}
+  other: {{ host: "*.other.example", upstream: {{ urls: ["http://{old}/other"] }}, auth: none }}
+identity:
+  partner: {{ api_key: {{ header: X-Api-Key, collection: partners }} }}
+plans:
+  small: {{ rate: 3/h, burst: 3, per: credential }}
+"#
+        );
+    Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC)])
+}
+
+fn send(gateway: &Gateway, request: &str) -> Response {
+    Raw::connect(gateway.address()).send(request.as_bytes()).response().expect("a response")
+}
+
+fn get(gateway: &Gateway, host: &str, path: &str) -> Response {
+    send(gateway, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+}
+
+#[test]
+fn a_service_is_routed_by_host_and_prefix_after_the_contracts() {
+    let (api, pages, old) = (Origin::start(), Origin::start(), Origin::start());
+    let gateway = served(&api, &pages, &old);
+    let first = |origin: &Origin| {
+        origin.seen().last().map(|seen| seen.head.lines().next().expect("a line").to_owned())
+    };
+    assert_eq!(get(&gateway, "a", "/v1/items/7").status, 200);
+    assert_eq!(first(&api).as_deref(), Some("GET /v1/items/7 HTTP/1.1"));
+    assert_eq!(get(&gateway, "a", "/index.html?x=1").status, 200);
+    assert_eq!(first(&pages).as_deref(), Some("GET /index.html?x=1 HTTP/1.1"));
+    assert_eq!(get(&gateway, "a", "/older").status, 200, "whole segments are compared");
+    assert_eq!(get(&gateway, "shop.Other.example", "/v2/any").status, 200);
+    assert_eq!(first(&old).as_deref(), Some("GET /other/v2/any HTTP/1.1"));
+    // Where a contract begins, it answers for what it does not name.
+    assert_eq!(get(&gateway, "a", "/v1/index.html").status, 404);
+    let wrong_method = send(&gateway, "DELETE /v1/items/7 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(wrong_method.status, 405);
+    // On a host of its own a service is more specific than an API of any host, but for what the contract names.
+    assert_eq!(get(&gateway, "shop.other.example", "/v1/unknown").status, 200);
+    assert_eq!(get(&gateway, "shop.other.example", "/v1/items/8").status, 200);
+    assert_eq!(first(&api).as_deref(), Some("GET /v1/items/8 HTTP/1.1"));
+    let posted = send(&gateway, "POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(posted.status, 405);
+    assert!(posted.head.to_ascii_lowercase().contains("allow: get, head\r\n"), "{}", posted.head);
+    let events = gateway.events(10);
+    let page = events.iter().find(|event| event["path"] == "/index.html").expect("its event");
+    assert_eq!((page["api"].as_str(), page["operation"].as_str()), (Some("website"), Some("-")));
+    let refused = events.iter().find(|event| event["path"] == "/form").expect("its event");
+    assert_eq!((refused["api"].as_str(), refused["decided_by"].as_str()), (Some("website"), Some("service")));
+    assert_eq!(refused["reason"], "method-not-allowed");
+    let metrics = String::from_utf8_lossy(&gateway.verb(&["status"]).stdout).into_owned();
+    assert!(metrics.contains("1 API with 4 operations, 3 services"), "{metrics}");
+}
+
+#[test]
+fn a_service_has_the_guards_of_operations() {
+    let (api, pages, old) = (Origin::start(), Origin::start(), Origin::start());
+    let gateway = served(&api, &pages, &old);
+    assert_eq!(get(&gateway, "a", "/old/page").status, 401);
+    let made =
+        gateway.json(&["keys", "create", "--collection", "partners", "--name", "p", "--format", "json"]);
+    let key = made["key"].as_str().expect("a key");
+    let call = |method: &str, body: &str| {
+        let length = body.len();
+        let head = format!(
+            "{method} /old/page HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        send(&gateway, &format!("{head}{body}"))
+    };
+    assert_eq!(call("POST", "0123456789abcdef").status, 200);
+    assert_eq!(call("POST", "0123456789abcdefg").status, 413);
+    assert_eq!(call("GET", "").status, 200);
+    assert_eq!(call("GET", "").status, 429);
+    assert!(pages.seen().is_empty());
+    assert_eq!(old.seen().len(), 2);
+}
+
+#[test]
+fn no_spelling_leads_around_a_contract_or_a_key() {
+    let (api, pages, old) = (Origin::start(), Origin::start(), Origin::start());
+    let gateway = served(&api, &pages, &old);
+    for (path, status) in [
+        ("/x/../old/page", 401),
+        ("/%6fld/page", 401),
+        ("//old/page", 401),
+        ("/old//page", 401),
+        ("/x/%2e%2e/old/page", 401),
+        ("/./old", 401),
+        ("/old%2Fpage", 400),
+        ("/x/..;/old/page", 400),
+        ("/old\\page", 400),
+        ("/../old/page", 400),
+        ("/old/../v1/secret", 404),
+        ("/v1/../v1/secret", 404),
+        ("/old/../v1/items/7", 200),
+    ] {
+        assert_eq!(get(&gateway, "a", path).status, status, "{path}");
+    }
+    assert!(old.seen().is_empty() && pages.seen().is_empty());
+    // Another case is another path: it is the website's, and stays so.
+    assert_eq!(get(&gateway, "a", "/OLD/page").status, 200);
+    assert!(pages.seen()[0].head.starts_with("GET /OLD/page "));
+    // A host that is named twice, or in the target, does not choose between two services.
+    let two = "GET /old/page HTTP/1.1\r\nHost: x.other.example\r\nHost: a\r\n\r\n";
+    assert_eq!(send(&gateway, two).status, 400);
+    let absolute = "GET http://a/old/page HTTP/1.1\r\nHost: x.other.example\r\n\r\n";
+    assert!([400, 401].contains(&send(&gateway, absolute).status));
+    assert_eq!(get(&gateway, "other.example", "/old/page").status, 401, "`*.` is for names below");
+    assert!(old.seen().is_empty());
+    assert_eq!(get(&gateway, "x.other.example.", "/old/page").status, 200, "a final dot is no other host");
+    assert!(old.seen()[0].head.starts_with("GET /other/old/page "));
+}
+
+#[test]
+fn a_service_that_nothing_would_reach_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let check = |yaml: &str| {
+        std::fs::write(directory.path().join("haechi.yaml"), yaml).expect("written");
+        std::fs::write(directory.path().join("items.yaml"), SPEC).expect("written");
+        let mut command = std::process::Command::new(haechi_e2e::binary());
+        let output = command.arg("check").current_dir(directory.path()).output().expect("haechi runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let service = |settings: &str| {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        format!(
+            "{}services:\n  web: {{ upstream: {{ urls: [\"http://w\"] }}, auth: none{settings} }}\n",
+            config(address)
+        )
+    };
+    let (good, said) = check(&service(""));
+    assert!(!good && said.contains("nothing would reach the service"), "{said}");
+    assert!(check(&service(", prefix: /pages")).0);
+    assert!(check(&service(", host: www.example")).0);
+    for (settings, message) in [
+        (", prefix: /%70ages", "the prefix is written `/pages`"),
+        (", prefix: /a/../b", "the prefix is written `/b`"),
+        (", prefix: pages", "a prefix begins with `/`"),
+        (", host: \"a:80\"", "it has no port"),
+        (", prefix: /x, methods: [TRACE]", "expected `GET`"),
+    ] {
+        let (good, said) = check(&service(settings));
+        assert!(!good && said.contains(message) && said.contains("haechi.yaml:"), "{said}");
+    }
+    let only = service("").replace("apis:", "apis_:").split("apis_:").next().expect("the head").to_owned()
+        + "services:\n  web: { upstream: { urls: [\"http://w\"] }, auth: none }\n";
+    assert!(check(&only).0, "a gateway may serve services only");
+}
