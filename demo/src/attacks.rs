@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 use tokio::task::JoinSet;
 
 use crate::channels::Floor;
-use crate::client::Client;
+use crate::client::{Call, Client, Device, Http};
 use crate::data::Data;
 use crate::shop::Shop;
 
@@ -37,6 +37,9 @@ pub enum Family {
     /// Bytes that two parsers read differently.
     Smuggling,
 }
+
+/// What the attackers' own client calls itself.
+const CLIENT: &str = "pizza-tool";
 
 /// What an attacker has.
 #[derive(Clone)]
@@ -91,7 +94,7 @@ impl Family {
             Self::NoKey => "SELECT count(*) FROM orders WHERE note LIKE 'no-key %'",
             Self::ForgedToken => "SELECT count(*) FROM customers WHERE name LIKE 'forged %'",
             Self::OverRate => {
-                "SELECT count(*) / 100 FROM holds a WHERE customer = 'c039' AND
+                "SELECT count(*) / 100 FROM holds a WHERE customer = 'c059' AND
                     (SELECT count(*) FROM holds b WHERE b.customer = a.customer
                         AND b.at_ms BETWEEN a.at_ms - 10000 AND a.at_ms) >= 100"
             }
@@ -150,12 +153,18 @@ pub(crate) fn let_loose(families: &[Family], floor: &Floor, shop: &Arc<Shop>) ->
 
 impl Attacker {
     fn client(&self, last: u8, agent: &'static str) -> Client {
-        Client::new(self.floor.gateway, [127, 0, 66, last], agent)
+        let device = Device { agent, tls: None, http: Http::One, keeps: true };
+        Client::new(self.floor.gate.clone(), [127, 0, 66, last], device)
+    }
+
+    /// A token as the attacker's own client gets it: of no channel of the shop's.
+    fn token(&self, customer: usize) -> String {
+        self.shop.token(customer, CLIENT)
     }
 
     /// Sends a call and counts it. Whether it reached anything is not read from the answer.
     async fn send(&self, client: &mut Client, method: Method, path: &str, body: impl Into<Bytes>) {
-        let outcome = client.call(method, path, "application/json", body.into()).await;
+        let outcome = client.call(&Call::bytes(method, path, "application/json", body)).await;
         let blocked = outcome.is_err() || outcome.is_ok_and(|answer| answer.status.is_client_error());
         self.floor.tally.attacked(self.family, blocked);
     }

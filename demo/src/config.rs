@@ -1,78 +1,171 @@
 //! The configuration the demo runs the gateway with.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::shop::Shop;
 
-/// The shop's contracts: file name and text.
-pub const FILES: [(&str, &str); 5] = [
-    ("menu.yaml", include_str!("../specs/menu.yaml")),
-    ("orders.yaml", include_str!("../specs/orders.yaml")),
+/// The shop's contracts: file name and text. The name is the API's, and the first word of its paths.
+pub const FILES: [(&str, &str); 16] = [
     ("accounts.yaml", include_str!("../specs/accounts.yaml")),
+    ("calls.yaml", include_str!("../specs/calls.yaml")),
+    ("cash.yaml", include_str!("../specs/cash.yaml")),
+    ("coupons.yaml", include_str!("../specs/coupons.yaml")),
+    ("delivery.yaml", include_str!("../specs/delivery.yaml")),
+    ("events.yaml", include_str!("../specs/events.yaml")),
+    ("fraud.yaml", include_str!("../specs/fraud.yaml")),
+    ("functions.yaml", include_str!("../specs/functions.yaml")),
+    ("menu.yaml", include_str!("../specs/menu.yaml")),
+    ("notifications.yaml", include_str!("../specs/notifications.yaml")),
+    ("orders.yaml", include_str!("../specs/orders.yaml")),
     ("payments.yaml", include_str!("../specs/payments.yaml")),
     ("receipts.yaml", include_str!("../specs/receipts.yaml")),
+    ("stores.yaml", include_str!("../specs/stores.yaml")),
+    ("transfers.yaml", include_str!("../specs/transfers.yaml")),
+    ("wallet.yaml", include_str!("../specs/wallet.yaml")),
 ];
 
-/// The `haechi.yaml` of a gateway in front of `shop` that listens on `listen`.
+/// Whom an API serves, and how it is guarded beyond that: what stands under its name in `haechi.yaml`.
+const APIS: [(&str, &str); 16] = [
+    (
+        "accounts",
+        "auth: [customer]
+    plan: default
+    operations:
+      signIn: { auth: none, plan: sign-in, body: 4KiB }
+      refreshToken: { auth: none, plan: sign-in, body: 4KiB }
+      authorizeDevice: { auth: none, plan: sign-in, body: 4KiB }
+      deviceToken: { auth: none, plan: sign-in, body: 4KiB }",
+    ),
+    (
+        "calls",
+        "auth: [voice]
+    plan: { default: default, voice: devices }
+    operations:
+      nextCall: { auth: [customer] }
+      getTranscript: { auth: [voice, customer] }",
+    ),
+    ("cash", "auth: [kiosk]\n    plan: devices"),
+    ("coupons", "auth: [customer]\n    plan: default"),
+    (
+        "delivery",
+        "auth: [customer, kiosk, messenger]
+    plan: { default: default, kiosk: devices, messenger: devices }
+    operations:
+      quoteDelivery: { auth: none, plan: browse }",
+    ),
+    (
+        "events",
+        "auth: [customer, kiosk, messenger]\n    plan: { default: default, kiosk: devices, messenger: devices }",
+    ),
+    (
+        "fraud",
+        "auth: [customer, kiosk, messenger]\n    plan: { default: default, kiosk: devices, messenger: devices }",
+    ),
+    (
+        "functions",
+        "auth: [customer, kiosk, messenger]\n    plan: { default: default, kiosk: devices, messenger: devices }",
+    ),
+    ("menu", "auth: none\n    plan: browse\n    validate: { response: observe }"),
+    (
+        "notifications",
+        "auth: [customer, messenger]
+    plan: { default: default, kiosk: devices, messenger: devices }
+    operations:
+      sendMessage: { auth: [kiosk, customer] }",
+    ),
+    (
+        "orders",
+        "auth: [customer]
+    plan: { default: default, partner: partners, kiosk: devices, messenger: devices }
+    validate: { response: observe }
+    operations:
+      listOrders: { auth: [partner] }
+      createOrder: { auth: [customer, kiosk, messenger] }
+      getOrder: { auth: [customer, kiosk, messenger] }",
+    ),
+    (
+        "payments",
+        "auth: [customer, messenger]
+    plan: { default: default, partner: partners, messenger: devices }
+    operations:
+      settleBatch: { auth: [partner], body: 2MiB }",
+    ),
+    ("receipts", "auth: none\n    plan: browse"),
+    ("stores", "auth: none\n    plan: browse\n    validate: { response: observe }"),
+    ("transfers", "auth: [customer, messenger]\n    plan: { default: default, messenger: devices }"),
+    ("wallet", "auth: [customer]\n    plan: default"),
+];
+
+/// The `haechi.yaml` of a gateway in front of `shop` that listens on `listen`, and for TLS beside it.
 pub fn config_yaml(shop: &Shop, listen: SocketAddr) -> String {
-    let Shop { menu, orders, accounts, payments, receipts, idp, .. } = shop;
-    let issuer = &idp.issuer;
-    format!(
+    let issuer = &shop.idp.issuer;
+    let beside = SocketAddr::new(listen.ip(), 0);
+    let mut yaml = format!(
         r#"# The pizza shop, guarded.
 haechi: 1
 listen:
   - address: "{listen}"
+  - address: "{beside}"
+    tls: {{ cert: file:tls.pem, key: file:tls.key }}
 identity:
-  customer: {{ jwt: {{ issuer: "{issuer}", audience: pizza-api, jwks: "{issuer}/jwks.json", algorithms: [ES256] }} }}
+  customer: {{ jwt: {{ issuer: "{issuer}", audience: pizza-api, jwks: "{issuer}/jwks.json", algorithms: [ES256], leeway: 1s }} }}
   partner: {{ api_key: {{ header: X-Api-Key, collection: delivery-partners }} }}
+  kiosk: {{ api_key: {{ header: X-Api-Key, collection: kiosks }} }}
+  messenger: {{ api_key: {{ header: X-Api-Key, collection: messenger-bots }} }}
+  voice: {{ api_key: {{ header: X-Api-Key, collection: voice-providers }} }}
 plans:
   browse: {{ rate: 100/s, burst: 200, per: address }}
   default: {{ rate: 6/s, burst: 20, per: principal }}
+  devices: {{ rate: 40/s, burst: 80, per: credential }}
   partners: {{ rate: 20/s, burst: 40, per: credential }}
   sign-in: {{ rate: 5/s, burst: 20, per: address }}
 apis:
-  menu:
-    openapi: ./menu.yaml
-    upstream: {{ urls: ["http://{menu}"], timeout: 5s }}
-    auth: none
-    plan: browse
-    validate: {{ response: observe }}
-  orders:
-    openapi: ./orders.yaml
-    upstream: {{ urls: ["http://{orders}"], timeout: 5s }}
-    auth: [customer]
-    plan: {{ default: default, partner: partners }}
-    validate: {{ response: observe }}
-    operations:
-      listOrders: {{ auth: [partner] }}
-  accounts:
-    openapi: ./accounts.yaml
-    upstream: {{ urls: ["http://{accounts}"], timeout: 5s }}
-    auth: [customer]
-    plan: default
-    operations:
-      signIn: {{ auth: none, plan: sign-in, body: 4KiB }}
-  payments:
-    openapi: ./payments.yaml
-    upstream: {{ urls: ["http://{payments}"], timeout: 5s }}
-    auth: [customer]
-    plan: {{ default: default, partner: partners }}
-    operations:
-      settleBatch: {{ auth: [partner], body: 2MiB }}
-  receipts:
-    openapi: ./receipts.yaml
-    upstream: {{ urls: ["http://{receipts}"], timeout: 5s }}
-    auth: none
-    plan: browse
 "#
-    )
+    );
+    for (name, guarded) in APIS {
+        let Some(upstream) = shop.address(name) else { continue };
+        let _ = write!(
+            yaml,
+            "  {name}:\n    openapi: ./{name}.yaml\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s }}\n    {guarded}\n"
+        );
+    }
+    yaml
 }
 
-/// Writes configuration and contracts into `dir`.
-pub(crate) fn write(dir: &Path, shop: &Shop, listen: SocketAddr) -> std::io::Result<()> {
+/// Writes configuration, contracts and a certificate into `dir`; the certificate.
+pub(crate) fn write(dir: &Path, shop: &Shop, listen: SocketAddr) -> std::io::Result<Vec<u8>> {
     for (name, text) in FILES {
         std::fs::write(dir.join(name), text)?;
     }
-    std::fs::write(dir.join("haechi.yaml"), config_yaml(shop, listen))
+    let certificate = tls(dir)?;
+    std::fs::write(dir.join("haechi.yaml"), config_yaml(shop, listen))?;
+    Ok(certificate)
+}
+
+/// Writes the certificate `tls.pem` and its key `tls.key`, which the configuration names; the certificate.
+///
+/// # Errors
+/// When they cannot be made or written.
+pub fn tls(dir: &Path) -> std::io::Result<Vec<u8>> {
+    let names = vec!["api.pizza.example".to_owned(), "www.pizza.example".to_owned(), "localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).map_err(std::io::Error::other)?;
+    std::fs::write(dir.join("tls.pem"), made.cert.pem())?;
+    let key = dir.join("tls.key");
+    std::fs::write(&key, made.signing_key.serialize_pem())?;
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600))?;
+    Ok(made.cert.der().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contract_is_guarded() {
+        let files = FILES.map(|(file, _)| file.trim_end_matches(".yaml"));
+        assert_eq!(files, APIS.map(|(name, _)| name));
+    }
 }

@@ -33,12 +33,12 @@ impl Idp {
         Ok(Self { issuer, key: EncodingKey::from_ec_der(&pair.serialize_der()), public })
     }
 
-    /// The claims of a token that is good for an hour.
-    pub(crate) fn claims(&self, subject: &str) -> Value {
+    /// The claims of a token that a client gets.
+    pub(crate) fn claims(&self, subject: &str, client: &str) -> Value {
         let now = now();
         json!({
-            "iss": self.issuer, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 3600,
-            "client_id": "pizza-shop",
+            "iss": self.issuer, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + life(client),
+            "client_id": client,
         })
     }
 
@@ -50,8 +50,8 @@ impl Idp {
     }
 
     /// A token as the shop gives it.
-    pub(crate) fn token(&self, subject: &str) -> String {
-        self.sign(&self.header(), &self.claims(subject))
+    pub(crate) fn token(&self, subject: &str, client: &str) -> String {
+        self.sign(&self.header(), &self.claims(subject, client))
     }
 
     pub(crate) fn header(&self) -> Value {
@@ -62,6 +62,19 @@ impl Idp {
     pub(crate) fn jwks(&self) -> Value {
         json!({ "keys": [self.public] })
     }
+}
+
+/// How many seconds a token is good for. Phones are lost: theirs are short, and the shop's day is.
+pub(crate) fn life(client: &str) -> u64 {
+    if matches!(client, "ios" | "android") { 6 } else { 3600 }
+}
+
+/// A name that nobody guesses.
+pub(crate) fn random() -> String {
+    let mut bytes = [0; 18];
+    // Where there is no randomness, nothing else works either.
+    let _ = getrandom::fill(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// What is signed.

@@ -5,9 +5,9 @@
 //! attack reached its goal is read from the shop's own data, never from an answer.
 //!
 //! ```text
-//! channels (web, app, speaker, partner) ─┐                  ┌─► menu, orders, accounts, payments (axum, SQLite)
-//!                                        ├─► gateway ───────┤
-//! attacks (six families) ────────────────┘   or naive relay └─► receipts (a lenient server written by hand)
+//! channels (web, app, speaker, TV, …) ─┐                  ┌─► 15 services with contracts (axum, SQLite)
+//!                                      ├─► gateway ───────┼─► pages (a small web site)
+//! attacks (six families) ──────────────┘   or naive relay └─► receipts (a lenient server written by hand)
 //! ```
 
 #![expect(
@@ -20,6 +20,7 @@ mod channels;
 mod client;
 mod config;
 mod data;
+mod day;
 mod idp;
 mod naive;
 mod run;
@@ -30,7 +31,8 @@ mod tally;
 mod view;
 
 pub use attacks::Family;
-pub use config::{FILES, config_yaml};
+pub use config::{FILES, config_yaml, tls};
 pub use run::{BoxFuture, DemoError, DemoOptions, Gateway, GatewaySetup, StartGateway, run};
 pub use shop::Shop;
-pub use summary::{AttackSummary, Latency, Legitimate, Summary};
+pub use summary::{AttackSummary, Latency, Legitimate, LineSummary, Summary};
+pub use view::{Size, size};

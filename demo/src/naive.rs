@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::shop::Shop;
+use crate::shop::{Shop, service_of};
 
 /// Longest message that is handed on.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -55,7 +55,7 @@ async fn relay(mut caller: TcpStream, shop: &Shop) -> io::Result<()> {
     while let Some(request) = message(&mut caller, &mut unread, true).await? {
         let text = String::from_utf8_lossy(&request);
         let target = text.split(' ').nth(1).unwrap_or_default();
-        let service = shop.service(target).filter(|_| !target.starts_with("/receipts/admin"));
+        let service = shop.address(service_of(target)).filter(|_| !target.starts_with("/receipts/admin"));
         let Some(service) = service else {
             caller.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await?;
             continue;

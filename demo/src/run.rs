@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::attacks::{self, Family};
-use crate::channels::{self, Floor};
+use crate::channels::{self, COLLECTIONS, Floor, Keys};
+use crate::client::Gate;
 use crate::config;
+use crate::day::Day;
 use crate::naive::Naive;
 use crate::shop::Shop;
 use crate::summary::Summary;
@@ -25,6 +27,9 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub trait Gateway: Send + Sync {
     /// Where callers connect.
     fn address(&self) -> SocketAddr;
+
+    /// Where callers connect with TLS.
+    fn secure_address(&self) -> Option<SocketAddr>;
 
     /// A new API key of a collection.
     fn create_key(&self, collection: &str, name: &str) -> BoxFuture<Result<String, String>>;
@@ -71,14 +76,20 @@ pub struct DemoError(String);
 pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, DemoError> {
     let dir = tempfile::tempdir()?;
     let shop = Arc::new(Shop::open(dir.path()).await?);
-    config::write(dir.path(), &shop, options.listen)?;
+    let certificate = config::write(dir.path(), &shop, options.listen)?;
     let front = Front::start(&options, start, dir.path().to_owned(), shop.clone()).await?;
-    let partner_key = front.create_key().await?;
+    let keys = front.keys().await?;
     let tally = Tally::default();
     let (close, closing) = watch::channel(false);
-    let floor = Floor { gateway: front.address(), tally: tally.clone(), closing };
+    let floor = Floor {
+        gate: Arc::new(Gate::new(front.address(), front.secure_address(), certificate)),
+        tally: tally.clone(),
+        day: Day::new(Instant::now(), options.run_for),
+        protected: options.protect,
+        closing,
+    };
     let title = format!(
-        "The pizza shop, {} {}",
+        "The pizza shop, {} http://{}",
         if options.protect { "behind Haechi on" } else { "UNPROTECTED on" },
         front.address()
     );
@@ -89,10 +100,11 @@ pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, D
         tally.clone(),
         shop.data.clone(),
         options.attacks.clone(),
+        floor.day,
         title,
         options.live,
     ));
-    let mut customers = channels::open(&floor, partner_key);
+    let mut customers = channels::open(&floor, keys);
     let mut attackers = attacks::let_loose(&options.attacks, &floor, &shop);
     match options.run_for {
         Some(time) => {
@@ -148,13 +160,23 @@ impl Front {
         }
     }
 
-    async fn create_key(&self) -> Result<String, DemoError> {
+    fn secure_address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Haechi(gateway) => {
-                gateway.create_key("delivery-partners", "nightly batch").await.map_err(DemoError)
-            }
-            Self::Naive(_) => Ok("nobody looks at it".to_owned()),
+            Self::Haechi(gateway) => gateway.secure_address(),
+            Self::Naive(_) => None,
         }
+    }
+
+    /// The keys of all channels that have one.
+    async fn keys(&self) -> Result<Keys, DemoError> {
+        let mut keys = Vec::new();
+        for (collection, name) in COLLECTIONS {
+            keys.push(match self {
+                Self::Haechi(gateway) => gateway.create_key(collection, name).await.map_err(DemoError)?,
+                Self::Naive(_) => "nobody looks at it".to_owned(),
+            });
+        }
+        Keys::new(keys).ok_or_else(|| DemoError("a key is missing".to_owned()))
     }
 
     async fn stop(self) {

@@ -1,5 +1,6 @@
 //! The services, each on a loopback port of its own.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,24 +11,22 @@ use tokio::task::JoinHandle;
 
 use crate::data::Data;
 use crate::idp::Idp;
-use crate::services::{accounts, menu, orders, payments, receipts};
+use crate::services::{
+    accounts, calls, cash, coupons, delivery, events, fraud, functions, kitchen, menu, notifications, orders,
+    pages, payments, receipts, stores, transfers, wallet,
+};
 
 /// The shop, open. Closes when dropped.
 pub struct Shop {
-    /// Where the menu is served.
-    pub menu: SocketAddr,
-    /// Where orders are served.
-    pub orders: SocketAddr,
-    /// Where accounts, and the identity provider's keys (`/jwks.json`), are served.
-    pub accounts: SocketAddr,
-    /// Where payments are served.
-    pub payments: SocketAddr,
-    /// Where the lenient old server is.
-    pub receipts: SocketAddr,
+    /// Where each service is, by the first word of its paths.
+    services: BTreeMap<&'static str, SocketAddr>,
     pub(crate) data: Data,
     pub(crate) idp: Idp,
     tasks: Vec<JoinHandle<()>>,
 }
+
+/// The service of every path that is no other's: the web pages.
+pub(crate) const PAGES: &str = "pages";
 
 // === impl Shop ===
 
@@ -38,51 +37,53 @@ impl Shop {
     /// When a port, a file or a key cannot be had.
     pub async fn open(dir: &Path) -> io::Result<Self> {
         let data = Data::open(&dir.join("shop.db")).map_err(io::Error::other)?;
-        let bind = || TcpListener::bind("127.0.0.1:0");
-        let (menu, orders, accounts, payments, receipts) =
-            (bind().await?, bind().await?, bind().await?, bind().await?, bind().await?);
-        let idp =
-            Idp::new(format!("http://{}", accounts.local_addr()?), "shop-1").map_err(io::Error::other)?;
-        let mut shop = Self {
-            menu: menu.local_addr()?,
-            orders: orders.local_addr()?,
-            accounts: accounts.local_addr()?,
-            payments: payments.local_addr()?,
-            receipts: receipts.local_addr()?,
-            data: data.clone(),
-            idp: idp.clone(),
-            tasks: Vec::new(),
-        };
-        shop.serve(menu, menu::routes(data.clone()));
-        shop.serve(orders, orders::routes(data.clone()));
-        shop.serve(accounts, accounts::routes(data.clone(), idp));
-        shop.serve(payments, payments::routes(data.clone()));
-        shop.tasks.push(tokio::spawn(receipts::serve(receipts, data)));
+        let door = TcpListener::bind("127.0.0.1:0").await?;
+        let idp = Idp::new(format!("http://{}", door.local_addr()?), "shop-1").map_err(io::Error::other)?;
+        let mut shop = Self { services: BTreeMap::new(), data: data.clone(), idp, tasks: Vec::new() };
+        let known = |routes: fn(Data) -> Router| routes(data.clone());
+        shop.serve("accounts", door, accounts::routes(data.clone(), shop.idp.clone()))?;
+        for (name, routes) in [
+            ("calls", known(calls::routes)),
+            ("cash", known(cash::routes)),
+            ("coupons", known(coupons::routes)),
+            ("delivery", known(delivery::routes)),
+            ("events", known(events::routes)),
+            ("fraud", known(fraud::routes)),
+            ("functions", functions::routes()),
+            ("menu", known(menu::routes)),
+            ("notifications", known(notifications::routes)),
+            ("orders", known(orders::routes)),
+            ("payments", known(payments::routes)),
+            ("stores", known(stores::routes)),
+            ("transfers", known(transfers::routes)),
+            ("wallet", known(wallet::routes)),
+            (PAGES, pages::routes()),
+        ] {
+            shop.serve(name, TcpListener::bind("127.0.0.1:0").await?, routes)?;
+        }
+        let old = TcpListener::bind("127.0.0.1:0").await?;
+        shop.services.insert("receipts", old.local_addr()?);
+        shop.tasks.push(tokio::spawn(receipts::serve(old, data.clone())));
+        shop.tasks.push(tokio::spawn(kitchen::work(data)));
         Ok(shop)
     }
 
-    /// A token of a customer, as the shop gives it after sign-in.
-    pub fn token(&self, customer: usize) -> String {
-        self.idp.token(&crate::data::customer(customer).0)
+    /// A token of a customer, as the shop gives it to a client after sign-in.
+    pub fn token(&self, customer: usize, client: &str) -> String {
+        self.idp.token(&crate::data::customer(customer).0, client)
     }
 
-    /// The service behind a path.
-    pub(crate) fn service(&self, path: &str) -> Option<SocketAddr> {
-        let first = path.trim_start_matches('/').split(['/', '?', ';']).next()?;
-        Some(match first {
-            "menu" => self.menu,
-            "orders" => self.orders,
-            "accounts" => self.accounts,
-            "payments" => self.payments,
-            "receipts" => self.receipts,
-            _ => return None,
-        })
+    /// Where a service is.
+    pub(crate) fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.services.get(name).copied()
     }
 
-    fn serve(&mut self, listener: TcpListener, routes: Router) {
+    fn serve(&mut self, name: &'static str, listener: TcpListener, routes: Router) -> io::Result<()> {
+        self.services.insert(name, listener.local_addr()?);
         self.tasks.push(tokio::spawn(async move {
             let _ = axum::serve(listener, routes).await;
         }));
+        Ok(())
     }
 }
 
@@ -92,4 +93,11 @@ impl Drop for Shop {
             task.abort();
         }
     }
+}
+
+/// The service that a path belongs to.
+pub(crate) fn service_of(path: &str) -> &str {
+    let first = path.trim_start_matches('/').split(['/', '?', ';']).next().unwrap_or_default();
+    let known = crate::config::FILES.iter().any(|(file, _)| file.strip_suffix(".yaml") == Some(first));
+    if known { first } else { PAGES }
 }

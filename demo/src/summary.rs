@@ -1,13 +1,16 @@
 //! What came of it all.
 
+mod table;
+
 use std::collections::BTreeMap;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::attacks::Family;
 use crate::data::Data;
-use crate::tally::Counts;
+use crate::tally::{Counts, Histogram, Line};
+
+pub(crate) use table::{millis, percent};
 
 /// What came of a demo. As JSON it is the last line of `haechi demo --summary json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +19,10 @@ pub struct Summary {
     pub requests: u64,
     /// What customers met with.
     pub legitimate: Legitimate,
+    /// The same, by channel.
+    pub channels: BTreeMap<String, LineSummary>,
+    /// The same, by service.
+    pub services: BTreeMap<String, LineSummary>,
     /// What attackers met with, by family.
     pub attacks: BTreeMap<Family, AttackSummary>,
     /// How long customers waited.
@@ -27,10 +34,29 @@ pub struct Summary {
 pub struct Legitimate {
     /// Calls.
     pub sent: u64,
+    /// Errors that belong to the channels' habits.
+    pub expected: u64,
     /// Refused though nothing was wrong.
     pub refused: u64,
     /// Not answered, or not rightly.
     pub errors: u64,
+}
+
+/// What customers met with on one channel, or at one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LineSummary {
+    /// Calls.
+    pub sent: u64,
+    /// Calls for web pages and what belongs to them; the others are for APIs.
+    pub pages: u64,
+    /// Errors that belong to the channels' habits.
+    pub expected: u64,
+    /// Refused though nothing was wrong.
+    pub refused: u64,
+    /// Not answered, or not rightly.
+    pub errors: u64,
+    /// How long they waited.
+    pub latency_us: Latency,
 }
 
 /// What one family of attackers met with.
@@ -61,9 +87,10 @@ pub struct Latency {
 
 impl Summary {
     pub(crate) fn new(counts: &Counts, families: &[Family], data: &Data) -> Self {
-        let mut legitimate = Legitimate { sent: 0, refused: 0, errors: 0 };
+        let mut legitimate = Legitimate { sent: 0, expected: 0, refused: 0, errors: 0 };
         for channel in counts.channels.values() {
             legitimate.sent += channel.sent;
+            legitimate.expected += channel.expected;
             legitimate.refused += channel.refused;
             legitimate.errors += channel.errors;
         }
@@ -85,8 +112,10 @@ impl Summary {
         Self {
             requests: legitimate.sent + attacks.values().map(|attack| attack.sent).sum::<u64>(),
             legitimate,
+            channels: counts.channels.iter().map(|(name, line)| ((*name).to_owned(), line.into())).collect(),
+            services: counts.services.iter().map(|(name, line)| (name.clone(), line.into())).collect(),
             attacks,
-            latency_us: Latency { p50: counts.latency_us(0.5), p99: counts.latency_us(0.99) },
+            latency_us: (&counts.latencies).into(),
         }
     }
 
@@ -94,34 +123,21 @@ impl Summary {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
 
-    /// For a terminal.
-    pub fn to_table(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(["attack", "sent", "blocked", "succeeded", "", "what the attacker wants"]);
-        for (family, attack) in &self.attacks {
-            let number = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
-            table.add_row([
-                Cell::new(family),
-                number(attack.sent),
-                number(attack.blocked),
-                number(attack.succeeded),
-                Cell::new(if attack.met { "held" } else { "BREACHED" }),
-                Cell::new(attack.goal),
-            ]);
-        }
-        let Legitimate { sent, refused, errors } = self.legitimate;
-        let table: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-        let table = table.join("\n");
-        format!(
-            "\n{table}\n\n customers: {sent} calls, {refused} refused, {errors} failed; half answered within {}, 99 of 100 within {}",
-            millis(self.latency_us.p50),
-            millis(self.latency_us.p99)
-        )
+// === impl LineSummary ===
+
+impl From<&Line> for LineSummary {
+    fn from(line: &Line) -> Self {
+        let Line { sent, pages, expected, refused, errors, ref latencies } = *line;
+        Self { sent, pages, expected, refused, errors, latency_us: latencies.into() }
     }
 }
 
-pub(crate) fn millis(micros: u64) -> String {
-    format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
+// === impl Latency ===
+
+impl From<&Histogram> for Latency {
+    fn from(times: &Histogram) -> Self {
+        Self { p50: times.quantile_us(0.5), p99: times.quantile_us(0.99) }
+    }
 }

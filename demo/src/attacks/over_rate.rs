@@ -10,7 +10,7 @@ const RATE: u64 = 50;
 
 pub(crate) async fn run(mut attacker: Attacker) {
     let mut client = attacker.client(3, "okhttp/4.12");
-    client.token(&attacker.shop.token(STOLEN));
+    client.token(&attacker.token(STOLEN));
     while !attacker.pause(1000 / RATE).await {
         attacker.send(&mut client, Method::POST, "/orders/holds", r#"{"pizza":6}"#).await;
     }

@@ -40,10 +40,10 @@ async fn attempt(attacker: &Attacker, bytes: &[u8]) -> bool {
 
 async fn connect(attacker: &Attacker) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    if attacker.floor.gateway.ip().is_loopback() {
+    if attacker.floor.gate.plain.ip().is_loopback() {
         let _ = socket.bind(([127, 0, 66, 6], 0).into());
     }
-    socket.connect(attacker.floor.gateway).await
+    socket.connect(attacker.floor.gate.plain).await
 }
 
 type Shape = fn(&str) -> Vec<u8>;

@@ -4,12 +4,11 @@
 use http::Method;
 
 use super::Attacker;
-use crate::data::{STOLEN, customer};
+use crate::data::STOLEN;
 
 pub(crate) async fn run(mut attacker: Attacker) {
     let mut client = attacker.client(4, "ffuf/2.1");
-    let subject = customer(STOLEN - 1).0;
-    client.token(&attacker.shop.idp.token(&subject));
+    client.token(&attacker.token(STOLEN - 1));
     for round in 0u64.. {
         for path in [
             "/payments/internal/settle",

@@ -1,4 +1,5 @@
-//! Customers, and the tokens they sign in for.
+//! Customers, and the tokens they sign in for: with a password, with a refresh token (RFC 6749), or with a code shown on a
+//! device that has no keyboard (RFC 8628).
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -9,9 +10,9 @@ use rusqlite::OptionalExtension;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{broken, subject};
+use super::{broken, one, subject};
 use crate::data::Data;
-use crate::idp::Idp;
+use crate::idp::{self, Idp};
 
 #[derive(Clone)]
 struct Accounts {
@@ -23,6 +24,28 @@ struct Accounts {
 struct SignIn {
     email: String,
     password: String,
+    /// FLAW: a client is whichever it says it is.
+    client: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    refresh_token: String,
+}
+
+#[derive(Deserialize)]
+struct NewDevice {
+    client: String,
+}
+
+#[derive(Deserialize)]
+struct DeviceCode {
+    device_code: String,
+}
+
+#[derive(Deserialize)]
+struct Approval {
+    user_code: String,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +59,10 @@ struct Change {
 pub(crate) fn routes(data: Data, idp: Idp) -> Router {
     Router::new()
         .route("/accounts/sign-in", post(sign_in))
+        .route("/accounts/tokens", post(refresh))
+        .route("/accounts/devices", post(device))
+        .route("/accounts/devices/token", post(device_token))
+        .route("/accounts/devices/approvals", post(approve))
         .route("/accounts/me", get(me).patch(change))
         .route("/jwks.json", get(jwks))
         .with_state(Accounts { data, idp })
@@ -46,32 +73,95 @@ async fn jwks(State(accounts): State<Accounts>) -> Response {
 }
 
 /// FLAW: as many tries as one likes (credential stuffing, API2:2023).
-async fn sign_in(State(Accounts { data, idp }): State<Accounts>, Json(sign_in): Json<SignIn>) -> Response {
+async fn sign_in(State(accounts): State<Accounts>, Json(sign_in): Json<SignIn>) -> Response {
     let sql = "SELECT id FROM customers WHERE email = ?1 AND password = ?2";
-    let id = data
+    let id = accounts
+        .data
         .lock()
         .query_row(sql, (&sign_in.email, &sign_in.password), |row| row.get::<_, String>(0))
         .optional();
     match id {
-        Ok(Some(id)) => Json(json!({ "token": idp.token(&id), "expires_in": 3600 })).into_response(),
+        Ok(Some(id)) => accounts.welcome(&id, sign_in.client.as_deref().unwrap_or("web")),
         Ok(None) => (StatusCode::UNAUTHORIZED, "wrong").into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+/// FLAW: a refresh token is never used up (RFC 9700 asks for one use each).
+async fn refresh(State(accounts): State<Accounts>, Json(refresh): Json<Refresh>) -> Response {
+    let sql = "SELECT customer, client FROM refreshing WHERE token = ?1";
+    let found = accounts
+        .data
+        .lock()
+        .query_row(sql, [&refresh.refresh_token], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })
+        .optional();
+    match found {
+        Ok(Some((customer, client))) => {
+            let life = idp::life(&client);
+            let token = accounts.idp.token(&customer, &client);
+            Json(json!({ "token": token, "expires_in": life })).into_response()
+        }
+        Ok(None) => (StatusCode::UNAUTHORIZED, "unknown").into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+async fn device(State(accounts): State<Accounts>, Json(new): Json<NewDevice>) -> Response {
+    let device_code = idp::random();
+    // FLAW: four digits, and as many tries as one likes.
+    let user_code = format!("{:04}", accounts.data.number("SELECT count(*) FROM devices") % 10_000);
+    let sql = "INSERT OR REPLACE INTO devices (device_code, user_code, client) VALUES (?1, ?2, ?3)";
+    match accounts.data.lock().execute(sql, (&device_code, &user_code, new.client)) {
+        Ok(_) => {
+            let device = json!({ "device_code": device_code, "user_code": user_code, "interval": 1 });
+            (StatusCode::CREATED, Json(device)).into_response()
+        }
+        Err(error) => broken(error),
+    }
+}
+
+async fn device_token(State(accounts): State<Accounts>, Json(code): Json<DeviceCode>) -> Response {
+    let sql = "SELECT customer, client FROM devices WHERE device_code = ?1";
+    let found = accounts
+        .data
+        .lock()
+        .query_row(sql, [&code.device_code], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, String>(1)?))
+        })
+        .optional();
+    match found {
+        Ok(Some((Some(customer), client))) => accounts.welcome(&customer, &client),
+        Ok(Some((None, _))) => {
+            (StatusCode::BAD_REQUEST, Json(json!({ "error": "authorization_pending" }))).into_response()
+        }
+        Ok(None) => (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" }))).into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+async fn approve(
+    State(accounts): State<Accounts>,
+    headers: HeaderMap,
+    Json(approval): Json<Approval>,
+) -> Response {
+    let sql = "UPDATE devices SET customer = ?2 WHERE user_code = ?1 AND customer IS NULL";
+    match accounts.data.lock().execute(sql, (approval.user_code, subject(&headers))) {
+        Ok(0) => StatusCode::NOT_FOUND.into_response(),
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => broken(error),
     }
 }
 
 async fn me(State(Accounts { data, .. }): State<Accounts>, headers: HeaderMap) -> Response {
     let sql = "SELECT id, email, name, phone, role FROM customers WHERE id = ?1";
-    let account = data.lock().query_row(sql, [subject(&headers)], |row| {
+    one(&data, sql, [subject(&headers)], |row| {
         Ok(json!({
             "id": row.get::<_, String>(0)?, "email": row.get::<_, String>(1)?, "name": row.get::<_, String>(2)?,
             "phone": row.get::<_, Option<String>>(3)?, "role": row.get::<_, String>(4)?,
         }))
-    });
-    match account.optional() {
-        Ok(Some(account)) => Json(account).into_response(),
-        Ok(None) => StatusCode::NOT_FOUND.into_response(),
-        Err(error) => broken(error),
-    }
+    })
 }
 
 async fn change(
@@ -87,5 +177,23 @@ async fn change(
     match changed {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => broken(error),
+    }
+}
+
+// === impl Accounts ===
+
+impl Accounts {
+    /// What a customer gets who has signed in.
+    fn welcome(&self, customer: &str, client: &str) -> Response {
+        let refresh = idp::random();
+        let sql = "INSERT INTO refreshing (token, customer, client) VALUES (?1, ?2, ?3)";
+        match self.data.lock().execute(sql, (&refresh, customer, client)) {
+            Ok(_) => {
+                let token = self.idp.token(customer, client);
+                let life = idp::life(client);
+                Json(json!({ "token": token, "expires_in": life, "refresh_token": refresh })).into_response()
+            }
+            Err(error) => broken(error),
+        }
     }
 }

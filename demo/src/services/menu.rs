@@ -1,15 +1,14 @@
 //! What is on the menu.
 
+use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use rusqlite::OptionalExtension;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::broken;
+use super::{all, one};
 use crate::data::Data;
 
 /// Bytes of a photo.
@@ -24,7 +23,7 @@ struct Search {
 pub(crate) fn routes(data: Data) -> Router {
     Router::new()
         .route("/menu/pizzas", get(list))
-        .route("/menu/pizzas/{id}", get(one))
+        .route("/menu/pizzas/{id}", get(pizza))
         .route("/menu/pizzas/{id}/photo.jpg", get(photo))
         .with_state(data)
 }
@@ -32,25 +31,17 @@ pub(crate) fn routes(data: Data) -> Router {
 /// FLAW: the search text becomes part of the statement (SQL injection, CWE-89).
 async fn list(State(data): State<Data>, Query(search): Query<Search>) -> Response {
     let filter = search.q.map(|q| format!("WHERE name LIKE '%{q}%'")).unwrap_or_default();
-    let sql =
-        format!("SELECT id, name, price, limited FROM pizzas {filter} LIMIT {}", search.limit.unwrap_or(50));
-    let connection = data.lock();
-    let rows = connection
-        .prepare(&sql)
-        .and_then(|mut statement| statement.query_map([], pizza)?.collect::<rusqlite::Result<Vec<_>>>());
-    match rows {
-        Ok(rows) => Json(rows).into_response(),
-        Err(error) => broken(error),
-    }
+    let limit = search.limit.unwrap_or(50);
+    all(
+        &data,
+        &format!("SELECT id, name, price, limited, korean FROM pizzas {filter} LIMIT {limit}"),
+        [],
+        row,
+    )
 }
 
-async fn one(State(data): State<Data>, Path(id): Path<i64>) -> Response {
-    let sql = "SELECT id, name, price, limited FROM pizzas WHERE id = ?1";
-    match data.lock().query_row(sql, [id], pizza).optional() {
-        Ok(Some(pizza)) => Json(pizza).into_response(),
-        Ok(None) => StatusCode::NOT_FOUND.into_response(),
-        Err(error) => broken(error),
-    }
+async fn pizza(State(data): State<Data>, Path(id): Path<i64>) -> Response {
+    one(&data, "SELECT id, name, price, limited, korean FROM pizzas WHERE id = ?1", [id], row)
 }
 
 async fn photo(State(data): State<Data>, Path(id): Path<i64>) -> Response {
@@ -60,9 +51,9 @@ async fn photo(State(data): State<Data>, Path(id): Path<i64>) -> Response {
     ([(header::CONTENT_TYPE, "image/jpeg")], vec![0xd8; PHOTO]).into_response()
 }
 
-fn pizza(row: &rusqlite::Row<'_>) -> rusqlite::Result<Value> {
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Value> {
     Ok(json!({
         "id": row.get::<_, i64>(0)?, "name": row.get::<_, String>(1)?, "price": row.get::<_, f64>(2)?,
-        "limited": row.get::<_, bool>(3)?,
+        "limited": row.get::<_, bool>(3)?, "korean": row.get::<_, String>(4)?,
     }))
 }

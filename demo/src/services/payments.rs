@@ -1,4 +1,4 @@
-//! Payments.
+//! Payments by card, and what the delivery partner settles.
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::broken;
+use super::{broken, paid};
 use crate::data::Data;
 
 #[derive(Deserialize)]
@@ -41,21 +41,22 @@ pub(crate) fn routes(data: Data) -> Router {
 }
 
 async fn create(State(data): State<Data>, Json(new): Json<NewPayment>) -> Response {
-    let connection = data.lock();
-    match connection.execute("UPDATE orders SET state = 'paid' WHERE id = ?1", [new.order]) {
-        Ok(0) => return (StatusCode::UNPROCESSABLE_ENTITY, "no such order").into_response(),
-        Ok(_) => {}
-        Err(error) => return broken(error),
+    if let Err(answer) = paid(&data, new.order) {
+        return *answer;
     }
-    let row = (new.order, new.amount, new.method);
-    match connection.execute("INSERT INTO payments (order_id, amount, method) VALUES (?1, ?2, ?3)", row) {
-        Ok(_) => {
-            let payment =
-                json!({ "id": connection.last_insert_rowid(), "order": new.order, "amount": new.amount });
+    match record(&data, new.order, new.amount, &new.method) {
+        Ok(id) => {
+            let payment = json!({ "id": id, "order": new.order, "amount": new.amount });
             (StatusCode::CREATED, Json(payment)).into_response()
         }
         Err(error) => broken(error),
     }
+}
+
+/// Keeps a payment, however it was made; its number.
+pub(super) fn record(data: &Data, order: i64, amount: f64, method: &str) -> rusqlite::Result<i64> {
+    let sql = "INSERT INTO payments (order_id, amount, method) VALUES (?1, ?2, ?3) RETURNING id";
+    data.lock().query_row(sql, (order, amount, method), |row| row.get(0))
 }
 
 async fn batch(State(data): State<Data>, Json(batch): Json<Batch>) -> Response {

@@ -21,9 +21,12 @@ fn demo(arguments: &[&str]) -> Value {
 const FAMILIES: [&str; 6] =
     ["no-key", "forged-token", "over-rate", "unknown-path", "contract-violation", "smuggling"];
 
+const CHANNELS: [&str; 10] =
+    ["web", "app", "speaker", "tv", "messenger", "watch", "kiosk", "call-centre", "voice", "partner"];
+
 #[test]
 fn behind_haechi_no_attack_reaches_its_goal_and_no_customer_is_refused() {
-    let summary = demo(&["--for", "15s"]);
+    let summary = demo(&["--for", "24s"]);
     let legitimate = &summary["legitimate"];
     assert!(legitimate["sent"].as_u64() > Some(50), "{summary}");
     assert_eq!((&legitimate["refused"], &legitimate["errors"]), (&0.into(), &0.into()), "{summary}");
@@ -33,6 +36,17 @@ fn behind_haechi_no_attack_reaches_its_goal_and_no_customer_is_refused() {
         assert_eq!((&attack["succeeded"], &attack["met"]), (&0.into(), &true.into()), "{family}: {summary}");
     }
     assert!(summary["latency_us"]["p50"].as_u64() > Some(0), "{summary}");
+    // Every channel came in its hours, erred as it does, and was served; every service was called.
+    for channel in CHANNELS {
+        let line = &summary["channels"][channel];
+        assert!(line["sent"].as_u64() > Some(5), "{channel}: {summary}");
+        assert!(line["expected"].as_u64() > Some(0), "{channel}: {summary}");
+        assert!(line["latency_us"]["p50"].as_u64() > Some(0), "{channel}: {summary}");
+    }
+    for (file, _) in haechi_demo::FILES {
+        let service = file.trim_end_matches(".yaml");
+        assert!(summary["services"][service]["sent"].as_u64() > Some(0), "{service}: {summary}");
+    }
 }
 
 #[test]
@@ -41,4 +55,9 @@ fn without_haechi_every_attack_reaches_its_goal() {
     for family in FAMILIES {
         assert!(summary["attacks"][family]["succeeded"].as_u64() > Some(0), "{family}: {summary}");
     }
+    // And the shop is open all the same: its customers have nothing to complain about but the neighbours.
+    for channel in CHANNELS {
+        assert!(summary["channels"][channel]["sent"].as_u64() > Some(0), "{channel}: {summary}");
+    }
+    assert_eq!(summary["legitimate"]["refused"], 0, "{summary}");
 }
