@@ -38,6 +38,8 @@ pub struct Settings {
     pub services: Vec<(String, Service)>,
     /// Where events are kept.
     pub events: Events,
+    /// How changes are activated, and taken back.
+    pub activation: Activation,
     /// Where traces are sent.
     pub otlp: Option<Otlp>,
     /// How far guards may go unless said otherwise.
@@ -55,6 +57,8 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether every connection begins with a PROXY header.
     pub proxy_protocol: bool,
+    /// Whether it takes staging's traffic.
+    pub staging: bool,
     /// Whether HTTP/1 is spoken.
     pub http1: bool,
     /// Whether HTTP/2 is spoken.
@@ -325,6 +329,56 @@ pub struct Events {
     pub max_size: u64,
     /// How long.
     pub max_age: Duration,
+}
+
+/// How changes are activated, and taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activation {
+    /// What becomes of a file that has changed.
+    pub on_change: OnChange,
+    /// How a canary's requests are chosen.
+    pub deal: Deal,
+    /// When a change is taken back.
+    pub guard: ActivationGuard,
+}
+
+/// What becomes of a file that has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnChange {
+    /// It is served.
+    Production,
+    /// It is staged.
+    Staging,
+    /// Nothing, until somebody activates it.
+    Nothing,
+}
+
+/// How a canary's requests are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deal {
+    /// One by one.
+    Request,
+    /// All of one address alike.
+    Address,
+}
+
+/// When a change is taken back. Shares are 0 to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivationGuard {
+    /// Whether it is taken back, or this is only told.
+    pub mode: Mode,
+    /// The time over which it is compared.
+    pub window: Duration,
+    /// How long a new production is compared with what was before.
+    pub watch: Duration,
+    /// Requests without which nothing is said.
+    pub least_requests: u64,
+    /// How much greater the share of failed calls may be.
+    pub server_errors: f64,
+    /// How much greater the share of refused calls may be.
+    pub refusals: f64,
+    /// How much longer the slowest hundredth may take.
+    pub slower: f64,
 }
 
 /// Where traces are sent.

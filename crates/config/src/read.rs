@@ -10,8 +10,9 @@ use haechi_guard::Mode;
 
 use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
-    Api, ApiKey, Auth, Control, Events, Identity, JwksSource, Jwt, Limits, Listen, Modes, Operation, Otlp,
-    Per, Plan, PlanChoice, Settings, Timeouts, Tls, Upstream, Validate,
+    Activation, ActivationGuard, Api, ApiKey, Auth, Control, Deal, Events, Identity, JwksSource, Jwt, Limits,
+    Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings, Timeouts, Tls, Upstream,
+    Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -23,6 +24,9 @@ const ONE_BODY: &str = "a single body (`body`) may be larger than all bodies tog
 
 /// Largest head. Every connection may hold one.
 const HEAD: u64 = 1024 * 1024;
+
+/// Shortest window of comparison: the figures are looked at some times within it.
+const WINDOW: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Least room for events: less than one segment keeps none.
 const EVENTS: u64 = 1024 * 1024;
@@ -87,6 +91,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
     let services =
         services::services(fields.get("services"), &declared(fields.get("apis")), &known, mistakes);
     let events = events(&section(&fields, "events", &settings::EVENTS, mistakes), mistakes);
+    let activation = activation(&section(&fields, "activation", &settings::ACTIVATION, mistakes), mistakes);
     let telemetry = section(&fields, "telemetry", &settings::TELEMETRY, mistakes);
     let otlp = telemetry.get("otlp").and_then(|node| otlp(node, mistakes));
     let modes = modes(fields.get("modes"), mistakes);
@@ -104,6 +109,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
         apis,
         services,
         events: Events { dir: path(events.dir), ..events },
+        activation: activation?,
         otlp,
         modes,
     })
@@ -190,6 +196,10 @@ fn listener(node: &Node, mistakes: &mut Mistakes) -> Option<Listen> {
             mistakes.value(node.place, "expected at least one of `http1` and `http2`");
         }
     }
+    let staging = match fields.get("stage") {
+        Some(node) => word(node, &[("production", false), ("staging", true)], mistakes)?,
+        None => false,
+    };
     Some(Listen {
         address: address?,
         tls: match tls {
@@ -198,6 +208,7 @@ fn listener(node: &Node, mistakes: &mut Mistakes) -> Option<Listen> {
         },
         trusted_proxies,
         proxy_protocol,
+        staging,
         http1,
         http2,
     })
@@ -583,6 +594,43 @@ fn events(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Events> {
     let max_size = fields.size("max_size", EVENTS, u64::MAX, mistakes);
     let max_age = fields.time("max_age", mistakes);
     Some(Events { dir: dir?, max_size: max_size?, max_age: max_age? })
+}
+
+fn activation(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Activation> {
+    let guard = section(fields, "guard", &settings::ACTIVATION_GUARD, mistakes);
+    let on_change = match fields.get("on_change") {
+        Some(node) => {
+            let words = [
+                ("production", OnChange::Production),
+                ("staging", OnChange::Staging),
+                ("nothing", OnChange::Nothing),
+            ];
+            word(node, &words, mistakes)
+        }
+        None => Some(OnChange::Production),
+    };
+    let deal = match fields.get("deal") {
+        Some(node) => word(node, &[("request", Deal::Request), ("address", Deal::Address)], mistakes),
+        None => Some(Deal::Request),
+    };
+    let window = guard.time("window", mistakes);
+    if window.is_some_and(|window| window < WINDOW) {
+        mistakes.value(guard.place_of("window"), "a window is at least `1s` long");
+    }
+    let mode = guard.scalar("mode", mistakes);
+    let (watch, least_requests) = (guard.time("watch", mistakes), guard.number("least_requests", mistakes));
+    let [server_errors, refusals, slower] = ["server_errors", "refusals", "slower"]
+        .map(|name| guard.scalar::<Share>(name, mistakes).map(|share| share.0));
+    let guard = ActivationGuard {
+        mode: mode?,
+        window: window?,
+        watch: watch?,
+        least_requests: least_requests?,
+        server_errors: server_errors?,
+        refusals: refusals?,
+        slower: slower?,
+    };
+    Some(Activation { on_change: on_change?, deal: deal?, guard })
 }
 
 fn otlp(node: &Node, mistakes: &mut Mistakes) -> Option<Otlp> {

@@ -108,6 +108,7 @@ pub(crate) static ROOT: Section = Section {
             "What is served without a contract (pages, what is old), by a name that no API has.",
         ),
         setting("events", Form::Section(&EVENTS), "", "Where events are kept, and for how long."),
+        setting("activation", Form::Section(&ACTIVATION), "", "How changes are activated, and taken back."),
         setting("telemetry", Form::Section(&TELEMETRY), "", "Where traces are sent."),
         setting(
             "modes",
@@ -144,6 +145,12 @@ pub(crate) static LISTEN: Section = Section {
             Form::List(&Form::Word(&["http1", "http2"])),
             "[http1, http2]",
             "What is spoken.",
+        ),
+        setting(
+            "stage",
+            Form::Word(&["production", "staging"]),
+            "production",
+            "`staging`: what comes in here is served by the staged candidate, or by production if there is none.",
         ),
     ],
 };
@@ -460,6 +467,71 @@ pub(crate) static EVENTS: Section = Section {
         setting("dir", Form::Path, "./haechi-events", "Directory of the events."),
         setting("max_size", Form::Size, "1GiB", "All events together; the oldest go first."),
         setting("max_age", Form::Duration, "7d", "How long events are kept."),
+    ],
+};
+
+pub(crate) static ACTIVATION: Section = Section {
+    settings: &[
+        setting(
+            "on_change",
+            Form::Word(&["production", "staging", "nothing"]),
+            "production",
+            "What becomes of a file that has changed: it is served, it is staged, or nothing until `haechi activate`.",
+        ),
+        setting(
+            "deal",
+            Form::Word(&["request", "address"]),
+            "request",
+            "How a canary's share is dealt: request by request, or all requests of one address (IPv6: of one /64) alike.",
+        ),
+        setting("guard", Form::Section(&ACTIVATION_GUARD), "", "When a change is taken back by itself."),
+    ],
+};
+
+pub(crate) static ACTIVATION_GUARD: Section = Section {
+    settings: &[
+        setting(
+            "mode",
+            MODE,
+            "enforce",
+            "`enforce` takes the change back, `observe` only says that it should be.",
+        ),
+        setting(
+            "window",
+            Form::Duration,
+            "1m",
+            "The time over which a candidate is compared with production, or a new production with what was before.",
+        ),
+        setting(
+            "watch",
+            Form::Duration,
+            "10m",
+            "How long a new production is compared with what was before.",
+        ),
+        setting(
+            "least_requests",
+            Form::Number { min: 1, max: 1_000_000 },
+            "20",
+            "Requests of the candidate without which nothing is said of it.",
+        ),
+        setting(
+            "server_errors",
+            Form::Percent,
+            "1%",
+            "How much greater the share of calls with a status of 500 or more may be, in points.",
+        ),
+        setting(
+            "refusals",
+            Form::Percent,
+            "5%",
+            "How much greater the share of refused calls may be, in points.",
+        ),
+        setting(
+            "slower",
+            Form::Percent,
+            "100%",
+            "How much longer the slowest hundredth may take, and 50 ms at least.",
+        ),
     ],
 };
 

@@ -4,12 +4,16 @@ mod load;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{ContractError, Warning};
 use crate::limits::Limits;
 use crate::operation::Operation;
+
+/// How a file is read.
+pub type ReadFile<'r> = dyn FnMut(&Path) -> io::Result<Arc<[u8]>> + 'r;
 
 /// One API as its OpenAPI document (2.0, 3.0 or 3.1) describes it: immutable, everything checked
 /// and compiled.
@@ -38,7 +42,21 @@ impl Contract {
     /// # Errors
     /// [`ContractError`] lists what is wrong, each with file and JSON pointer.
     pub fn load(path: &Path, limits: &Limits) -> Result<Self, ContractError> {
-        load::load(path, limits)
+        let most = limits.file_bytes;
+        Self::load_with(path, limits, &mut |path| {
+            let mut bytes = Vec::new();
+            std::fs::File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+            Ok(bytes.into())
+        })
+    }
+
+    /// The same with files from wherever `read` takes them. Of a file that is too long it need not read more than one byte beyond
+    /// [`Limits::file_bytes`].
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn load_with(path: &Path, limits: &Limits, read: &mut ReadFile<'_>) -> Result<Self, ContractError> {
+        load::load(path, limits, read)
     }
 
     /// `info.title`.

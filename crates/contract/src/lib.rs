@@ -39,7 +39,7 @@ mod template;
 mod testing;
 mod violation;
 
-pub use contract::{Contract, Server};
+pub use contract::{Contract, ReadFile, Server};
 pub use error::{ContractError, Problem, Warning};
 pub use limits::Limits;
 pub use operation::{BodyNeed, HeadOptions, HeadView, Operation, OperationId};

@@ -1,11 +1,11 @@
 //! The files of one specification, and walking over them with the place always at hand.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::contract::ReadFile;
 use crate::error::Problem;
 use crate::json;
 use crate::limits::Limits;
@@ -37,10 +37,10 @@ pub(crate) struct Node<'a> {
 
 impl Documents {
     /// Reads `path` and every file its references lead to.
-    pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Self, Problem> {
+    pub(crate) fn read(path: &Path, limits: &Limits, read: &mut ReadFile<'_>) -> Result<Self, Problem> {
         let root = normalise(path);
         let mut documents = Self { files: Vec::new(), index: HashMap::new(), unreadable: HashMap::new() };
-        documents.files.push(read_file(&root, limits)?);
+        documents.files.push(read_file(&root, limits, read)?);
         documents.index.insert(root, 0);
         let mut next = 0;
         while let Some(file) = documents.files.get(next) {
@@ -58,7 +58,7 @@ impl Documents {
                         format!("the specification is spread over more than {} files", limits.files);
                     return Err(Problem::new(&path, "", None, message));
                 }
-                match read_file(&path, limits) {
+                match read_file(&path, limits, read) {
                     Ok(file) => {
                         documents.index.insert(path, documents.files.len());
                         documents.files.push(file);
@@ -220,13 +220,9 @@ impl<'a> Node<'a> {
 
 // === reading ===
 
-fn read_file(path: &Path, limits: &Limits) -> Result<SourceFile, Problem> {
+fn read_file(path: &Path, limits: &Limits, read: &mut ReadFile<'_>) -> Result<SourceFile, Problem> {
     let failed = |message: String| Problem::new(path, "", None, message);
-    let file = std::fs::File::open(path).map_err(|error| failed(format!("cannot be opened: {error}")))?;
-    let mut bytes = Vec::new();
-    file.take(limits.file_bytes.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let bytes = read(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > limits.file_bytes {
         return Err(failed(format!("is larger than {} bytes", limits.file_bytes)));
     }

@@ -103,14 +103,16 @@ impl Lifecycle {
         let files = match &outcome {
             Ok(snapshot) => snapshot.files.clone(),
             // The files of the last good one, so that mending them is noticed.
-            Err(_) => self.gateway.snapshot().files.clone(),
+            Err(_) => self.gateway.production().snapshot.files.clone(),
         };
         let outcome = outcome.and_then(|snapshot| {
             let digest = snapshot.digest.to_string();
-            if *snapshot.digest == *self.gateway.snapshot().digest {
+            if *snapshot.digest == *self.gateway.production().snapshot.digest {
                 return Ok((digest, "unchanged"));
             }
-            self.gateway.activate(snapshot).map_err(|error| error.to_string())?;
+            self.gateway
+                .activate(Arc::new(snapshot), haechi_edge::Target::Production)
+                .map_err(|error| error.to_string())?;
             self.metrics().set_snapshot(&digest, SystemTime::now());
             Ok((digest, "activated"))
         });
@@ -161,7 +163,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let snapshot = self.gateway.snapshot();
+        let snapshot = self.gateway.production().snapshot.clone();
         let last = lock(&self.last).clone();
         let edge: EdgeStatus = self.gateway.status();
         Status {

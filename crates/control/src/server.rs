@@ -81,7 +81,7 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::default());
         let lasting = Lasting::new(ring, metrics.clone()).map_err(ServerError::Gateway)?;
-        let snapshot = Snapshot::compile(&config, &lasting).map_err(ServerError::Config)?;
+        let snapshot = Arc::new(Snapshot::compile(&config, &lasting).map_err(ServerError::Config)?);
         let export = match &config.otlp {
             Some(otlp) => {
                 let url = &otlp.endpoint;
@@ -159,12 +159,12 @@ impl Server {
 
     /// What is served.
     pub fn snapshot(&self) -> Arc<haechi_edge::Snapshot> {
-        self.lifecycle.gateway.snapshot()
+        self.lifecycle.gateway.production().snapshot.clone()
     }
 
     /// Ends in good order: accepts nothing more, lets requests in progress end, writes what is queued. Blocks.
     pub fn stop(mut self) {
-        let drain = self.lifecycle.gateway.snapshot().drain;
+        let drain = self.lifecycle.gateway.production().snapshot.drain;
         self.lifecycle.gateway.drain(drain);
         self.end();
     }

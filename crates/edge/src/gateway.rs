@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use crate::jwks::JwksStatus;
 use crate::lasting::Lasting;
 use crate::shared::Shared;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Listener, Snapshot};
+use crate::stage::{Canary, Candidate, Dealing, Served, Serving, Stage};
 use crate::worker::{self, Command};
 
 /// Connections that wait to be accepted, for each socket.
@@ -40,6 +41,22 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Its place in the configuration.
     pub order: usize,
+}
+
+/// Which part of the traffic a snapshot is to serve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// What comes in on listeners with `stage: staging`.
+    Staging,
+    /// That, and a share (0 to 1) of the rest.
+    Canary {
+        /// The share.
+        share: f64,
+        /// How requests are dealt.
+        dealing: Dealing,
+    },
+    /// Everything.
+    Production,
 }
 
 /// What `haechi status` tells of the edge.
@@ -75,7 +92,7 @@ impl Gateway {
     /// # Errors
     /// When an address is in use or not ours, or the system gives no thread.
     pub fn start(
-        snapshot: Snapshot,
+        snapshot: Arc<Snapshot>,
         lasting: Arc<Lasting>,
         recorder: &Recorder,
     ) -> Result<Self, GatewayError> {
@@ -85,33 +102,77 @@ impl Gateway {
             .map(|number| WorkerThread::start(number, shared.clone(), recorder))
             .collect::<Result<Vec<_>, _>>()?;
         let gateway = Self { shared, workers: Mutex::new(workers), listening: Mutex::default() };
-        let snapshot = gateway.shared.snapshot.load_full();
-        let bound = gateway.bind_missing(&snapshot)?;
+        let bound = gateway.bind_missing(&gateway.shared.serving.load())?;
         gateway.listen(bound);
         Ok(gateway)
     }
 
-    /// Serves `snapshot` from the next request on. Requests in progress end under the one they began with.
+    /// Serves `snapshot` from the next request on: all of them, or the part that `target` says, in which case it takes the place of
+    /// the candidate there was. In production it ends any candidate. Requests in progress end under the snapshot they began with.
     ///
     /// # Errors
     /// When a new address cannot be listened to; then nothing has changed.
-    pub fn activate(&self, snapshot: Snapshot) -> Result<(), GatewayError> {
-        let snapshot = Arc::new(snapshot);
-        let bound = self.bind_missing(&snapshot)?;
-        let used: Vec<_> = snapshot.jwks.values().collect();
+    pub fn activate(&self, snapshot: Arc<Snapshot>, target: Target) -> Result<(), GatewayError> {
+        let production = self.production();
+        let staging = |snapshot| Served::new(Stage::Staging, snapshot);
+        self.serve(match target {
+            Target::Production => {
+                Serving { production: Served::new(Stage::Production, snapshot), candidate: None }
+            }
+            Target::Staging => Serving {
+                production,
+                candidate: Some(Candidate { staging: staging(snapshot), canary: None }),
+            },
+            Target::Canary { share, dealing } => Serving {
+                production,
+                candidate: Some(Candidate {
+                    staging: staging(snapshot.clone()),
+                    canary: Some(Canary::new(snapshot, share, dealing)),
+                }),
+            },
+        })
+    }
+
+    /// Takes the candidate back: production serves everything.
+    ///
+    /// # Errors
+    /// Never in practice: nothing new is listened to.
+    pub fn withdraw(&self) -> Result<(), GatewayError> {
+        self.serve(Serving { production: self.production(), candidate: None })
+    }
+
+    fn serve(&self, serving: Serving) -> Result<(), GatewayError> {
+        let bound = self.bind_missing(&serving)?;
+        let candidate = serving.candidate.as_ref().map(|candidate| &candidate.staging.snapshot);
+        let used: Vec<_> = std::iter::once(&serving.production.snapshot)
+            .chain(candidate)
+            .flat_map(|snapshot| snapshot.jwks.values())
+            .collect();
         self.shared.lasting.jwks.retain(&used);
-        self.shared.snapshot.store(snapshot.clone());
+        let serving = Arc::new(serving);
+        self.shared.serving.store(serving.clone());
         self.listen(bound);
         let mut listening = lock(&self.listening);
-        for left in listening.extract_if(.., |listening| !snapshot.listeners.contains_key(&listening.name)) {
+        for left in listening.extract_if(.., |listening| serving.is_staging(&listening.name).is_none()) {
             self.tell(|| Command::Leave(left.name.clone()));
         }
         Ok(())
     }
 
-    /// The snapshot that is active.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.shared.snapshot.load_full()
+    /// What serves production, and what it has served since it does.
+    pub fn production(&self) -> Arc<Served> {
+        self.shared.serving.load().production.clone()
+    }
+
+    /// What serves the canary share, and what it has served since the share is what it is.
+    pub fn canary(&self) -> Option<Arc<Served>> {
+        let serving = self.shared.serving.load();
+        serving.candidate.as_ref()?.canary.as_ref().map(|canary| canary.served.clone())
+    }
+
+    /// What serves staging, and what it has served there.
+    pub fn staging(&self) -> Option<Arc<Served>> {
+        self.shared.serving.load().candidate.as_ref().map(|candidate| candidate.staging.clone())
     }
 
     /// Where the gateway listens.
@@ -139,13 +200,11 @@ impl Gateway {
         }
     }
 
-    /// Binds the addresses of `snapshot` that are not listened to yet: for each worker a socket of its own.
-    fn bind_missing(&self, snapshot: &Snapshot) -> Result<Vec<(Listening, Vec<TcpListener>)>, GatewayError> {
+    /// Binds the addresses of `serving` that are not listened to yet: for each worker a socket of its own.
+    fn bind_missing(&self, serving: &Serving) -> Result<Vec<(Listening, Vec<TcpListener>)>, GatewayError> {
         let count = lock(&self.workers).len();
         let listening = lock(&self.listening);
-        snapshot
-            .listeners
-            .iter()
+        wanted(serving)
             .filter(|(name, _)| !listening.iter().any(|known| known.name == **name))
             .map(|(name, listener)| {
                 let failed = |source| GatewayError { doing: format!("cannot listen on `{name}`"), source };
@@ -172,6 +231,14 @@ impl Gateway {
             let _ = worker.commands.try_send(command());
         }
     }
+}
+
+/// All of production's listeners, and those that a candidate brings for staging.
+fn wanted(serving: &Serving) -> impl Iterator<Item = (&Arc<str>, &Listener)> {
+    let production = &serving.production.snapshot.listeners;
+    let candidate = serving.candidate.iter().flat_map(|candidate| &candidate.staging.snapshot.listeners);
+    let new = candidate.filter(|(name, listener)| listener.staging && !production.contains_key(*name));
+    production.iter().chain(new)
 }
 
 /// Holders of these locks do not panic; if one ever did, the list is still whole.

@@ -4,6 +4,7 @@
 //! Whatever is ambiguous ends the connection: after a refused head nobody can say where the next one begins.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -22,7 +23,7 @@ use crate::deadline::{Deadline, Interrupted};
 use crate::pipeline;
 use crate::request::Request;
 use crate::request_body::{H1Body, H1Progress, RequestBody};
-use crate::snapshot::Timeouts;
+use crate::snapshot::{Snapshot, Timeouts};
 use crate::transaction::{Ending, Transaction};
 use crate::worker::Worker;
 
@@ -41,10 +42,10 @@ pub(crate) async fn serve(
 ) {
     let channel = Rc::new(Channel::new(stream, unread, worker.scratch.clone()));
     let connection = Connection { worker, peer, channel, deadline };
-    let mut reader = HeadReader::new(connection.worker.snapshot().wire.clone());
+    let mut reader = HeadReader::new(connection.snapshot().wire.clone());
     let mut first = true;
     loop {
-        let timeouts = connection.worker.snapshot().timeouts.clone();
+        let timeouts = connection.snapshot().timeouts.clone();
         let head = match connection.read_head(&mut reader, &timeouts, first).await {
             NextHead::Head(head) => head,
             NextHead::End => break,
@@ -99,6 +100,11 @@ enum Next {
 // === impl Connection ===
 
 impl Connection {
+    /// What the connection is served by; its requests may be dealt to another.
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.worker.serving().connection(&self.peer.listener).snapshot.clone()
+    }
+
     async fn read_head(&self, reader: &mut HeadReader, timeouts: &Timeouts, first: bool) -> NextHead {
         let mut begun = false;
         self.deadline.rest(Instant::now(), if first { timeouts.first_byte } else { timeouts.idle });
@@ -160,7 +166,7 @@ impl Connection {
             Framing::Length(length) => Some(length),
             Framing::Chunked => None,
         };
-        let reader = BodyReader::new(framing, &self.worker.snapshot().wire);
+        let reader = BodyReader::new(framing, &self.snapshot().wire);
         let (body, progress) = H1Body::new(self.channel.clone(), reader, declared, expect_continue);
         (RequestBody::Http1(body), Some(progress))
     }

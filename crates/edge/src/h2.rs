@@ -49,7 +49,8 @@ pub(crate) async fn serve(
     unread: BytesMut,
     deadline: Rc<Deadline>,
 ) {
-    let snapshot = worker.snapshot();
+    let serving = worker.serving();
+    let snapshot = &serving.connection(&peer.listener).snapshot;
     let timeouts = snapshot.timeouts.clone();
     let mut builder = http2::Builder::new(Local);
     builder
@@ -61,7 +62,7 @@ pub(crate) async fn serve(
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(LOCAL_RESETS);
-    drop(snapshot);
+    drop(serving);
     let streams = Rc::new(Streams::new(deadline.clone(), timeouts.clone()));
     let service = {
         let (worker, streams) = (worker.clone(), streams.clone());

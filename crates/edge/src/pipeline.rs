@@ -34,16 +34,18 @@ const INSPECTED_RESPONSE: usize = 1024 * 1024;
 
 /// Judges a request and answers it: with the upstream's response, or with the reason why not.
 pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) -> (Answer, Transaction) {
-    let snapshot = worker.snapshot();
-    let trusted = snapshot.trusted(peer);
+    let serving = worker.serving();
+    let trusted = serving.connection(&peer.listener).snapshot.trusted(peer);
     let view = ClientView::of(peer.caller.ip(), &request.headers, trusted);
     let through_proxy = !trusted.is_empty() && view.addr != peer.caller.ip().to_canonical();
+    let served = serving.request(&peer.listener, view.addr);
+    let snapshot = &served.snapshot;
     let trace = trace(&request, through_proxy, snapshot.sample);
-    let mut transaction = Transaction::begin(worker, peer, &snapshot, &request, view.addr, &trace);
+    let mut transaction = Transaction::begin(worker, peer, served, &request, view.addr, &trace);
     let method = request.method.clone();
     let mut call = Call {
         worker,
-        snapshot: &snapshot,
+        snapshot,
         client: view.addr,
         secure: view.proto.map_or(peer.tls.is_some(), |proto| proto == Scheme::Https),
         trace,

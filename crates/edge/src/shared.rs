@@ -9,11 +9,13 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::lasting::Lasting;
 use crate::snapshot::Snapshot;
+use crate::stage::{Served, Serving, Stage};
 
 /// What the workers of one process share.
 pub(crate) struct Shared {
     pub(crate) lasting: Arc<Lasting>,
-    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What serves, and what may come after.
+    pub(crate) serving: Arc<ArcSwap<Serving>>,
     /// Open connections by address.
     pub(crate) addresses: Arc<Addresses>,
     /// Open connections.
@@ -25,11 +27,14 @@ pub(crate) struct Shared {
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(lasting: Arc<Lasting>, snapshot: Snapshot) -> Self {
+    pub(crate) fn new(lasting: Arc<Lasting>, snapshot: Arc<Snapshot>) -> Self {
         Self {
             lasting,
             bodies: Budget::new(snapshot.body_memory),
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            serving: Arc::new(ArcSwap::from_pointee(Serving {
+                production: Served::new(Stage::Production, snapshot),
+                candidate: None,
+            })),
             addresses: Addresses::new(),
             connections: AtomicUsize::new(0),
         }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use haechi_config::plan::Operations;
 use haechi_contract::{HeadOptions, Router};
 use haechi_events::OperationMetrics;
 use haechi_guard::{Guard, Mode};
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub compiled_at: SystemTime,
     /// The files it was made from; a change of one calls for a new snapshot.
     pub files: Vec<PathBuf>,
+    /// What its contracts name, for `plan`.
+    pub contracts: Operations,
     /// How long requests in progress may take to end when the gateway stops.
     pub drain: Duration,
     pub(crate) workers: usize,
@@ -61,6 +64,8 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) protocols: Protocols,
+    /// Whether it takes staging's traffic.
+    pub(crate) staging: bool,
     /// Proxies whose word about the caller counts.
     pub(crate) trusted: Vec<IpNet>,
     /// Whether every connection begins with a PROXY header of one of them.

@@ -16,7 +16,8 @@ use http::{StatusCode, Version};
 use crate::connection::Peer;
 use crate::request::Request;
 use crate::respond::Problem;
-use crate::snapshot::{Operation, Snapshot};
+use crate::snapshot::Operation;
+use crate::stage::{Served, Stage};
 use crate::worker::Worker;
 
 /// Longest text of a caller in an event.
@@ -25,11 +26,14 @@ const TEXT: usize = 512;
 /// One request's event in the making. Dropped before its end, it is recorded as aborted.
 pub(crate) struct Transaction {
     worker: Rc<Worker>,
+    served: Arc<Served>,
     event: Option<Box<Event>>,
     metrics: Option<Arc<OperationMetrics>>,
     _in_flight: InFlight,
     started: Instant,
     sent_at: Option<Instant>,
+    /// How long the caller waited for the head of the response.
+    waited: Option<Duration>,
 }
 
 /// How a response ended.
@@ -50,12 +54,12 @@ impl Transaction {
     pub(crate) fn begin(
         worker: &Rc<Worker>,
         peer: &Peer,
-        snapshot: &Snapshot,
+        served: &Arc<Served>,
         request: &Request,
         client: IpAddr,
         trace: &TraceContext,
     ) -> Self {
-        let mut event = Self::event(worker, peer, snapshot, request.now);
+        let mut event = Self::event(worker, peer, served, request.now);
         event.client = Some(client);
         event.http_version = match request.version {
             Version::HTTP_10 => "1.0".into(),
@@ -79,29 +83,34 @@ impl Transaction {
         event.sampled = trace.sampled;
         Self {
             worker: worker.clone(),
+            served: served.clone(),
             event: Some(event),
             metrics: None,
             _in_flight: worker.metrics().in_flight(),
             started: request.started,
             sent_at: None,
+            waited: None,
         }
     }
 
     /// For bytes that are no request.
     pub(crate) fn without_request(worker: &Rc<Worker>, peer: &Peer) -> Self {
-        let mut event = Self::event(worker, peer, &worker.snapshot(), SystemTime::now());
+        let served = worker.serving().connection(&peer.listener).clone();
+        let mut event = Self::event(worker, peer, &served, SystemTime::now());
         event.client = Some(peer.caller.ip().to_canonical());
         Self {
             worker: worker.clone(),
+            served,
             event: Some(event),
             metrics: None,
             _in_flight: worker.metrics().in_flight(),
             started: Instant::now(),
             sent_at: None,
+            waited: None,
         }
     }
 
-    fn event(worker: &Worker, peer: &Peer, snapshot: &Snapshot, now: SystemTime) -> Box<Event> {
+    fn event(worker: &Worker, peer: &Peer, served: &Served, now: SystemTime) -> Box<Event> {
         let tls = peer.tls.as_ref();
         Box::new(Event {
             id: RequestId::generate(now),
@@ -115,7 +124,12 @@ impl Transaction {
             tls_name: tls
                 .and_then(|tls| tls.server_name.as_ref())
                 .map_or(Text::EMPTY, |name| name.clone().into()),
-            snapshot: Text::from(&snapshot.digest),
+            // Most of the traffic is production's: there the column is left empty.
+            stage: match served.stage {
+                Stage::Production => Text::EMPTY,
+                stage => stage.as_str().into(),
+            },
+            snapshot: Text::from(&served.snapshot.digest),
             ..Event::default()
         })
     }
@@ -244,6 +258,7 @@ impl Transaction {
 
     /// The response's head is known.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.waited = Some(self.started.elapsed());
         self.note(|event| event.status = status.as_u16());
     }
 
@@ -275,6 +290,17 @@ impl Transaction {
         let overhead = self.sent_at.map(|at| at.duration_since(self.started));
         let metrics = self.metrics.as_ref().unwrap_or_else(|| self.worker.metrics().unrouted());
         metrics.record(event.status, event.outcome, duration, overhead);
+        // Production is what the others leave of `haechi_requests`.
+        if self.served.stage != Stage::Production {
+            self.worker.metrics().staged(self.served.stage.as_str(), event.status, event.outcome);
+        }
+        let reason = (event.decided_by.as_str(), event.reason.as_str());
+        if event.method.is_empty() {
+            self.served.counts.record_unread(reason);
+        } else {
+            let waited = self.waited.unwrap_or(duration);
+            self.served.counts.record(event.status, event.outcome, waited, reason);
+        }
         self.worker.sink.record(event);
     }
 

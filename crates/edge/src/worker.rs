@@ -24,6 +24,7 @@ use crate::connection;
 use crate::deadline::{Deadlines, TICK};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
+use crate::stage::Serving;
 
 /// How long accepting pauses when the process is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -46,7 +47,7 @@ pub(crate) struct Worker {
     pub(crate) deadlines: Deadlines,
     pub(crate) scratch: Scratch,
     pub(crate) sink: Sink,
-    snapshot: RefCell<Cache<Arc<arc_swap::ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    serving: RefCell<Cache<Arc<arc_swap::ArcSwap<Serving>>, Arc<Serving>>>,
 }
 
 /// The life of a worker's thread. Ends when drained, or when the gateway is gone.
@@ -113,7 +114,8 @@ async fn accept(worker: Rc<Worker>, name: Arc<str>, listener: TcpListener) {
 
 /// Starts to serve a connection, if the limits allow one more.
 fn welcome(worker: &Rc<Worker>, name: &Arc<str>, tcp: TcpStream, address: SocketAddr) {
-    let snapshot = worker.snapshot();
+    let serving = worker.serving();
+    let snapshot = serving.connection(name).snapshot.clone();
     let shared = &worker.shared;
     let open = shared.connections.fetch_add(1, Ordering::Relaxed);
     let count = Counted(shared.clone());
@@ -144,7 +146,7 @@ impl Drop for Counted {
 
 impl Worker {
     fn new(number: usize, shared: Arc<Shared>, sink: Sink) -> Self {
-        let snapshot = RefCell::new(Cache::new(shared.snapshot.clone()));
+        let serving = RefCell::new(Cache::new(shared.serving.clone()));
         Self {
             number,
             shared,
@@ -152,13 +154,13 @@ impl Worker {
             deadlines: Deadlines::default(),
             scratch: Channel::scratch(),
             sink,
-            snapshot,
+            serving,
         }
     }
 
-    /// The snapshot that is active now.
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.borrow_mut().load().clone()
+    /// What serves now.
+    pub(crate) fn serving(&self) -> Arc<Serving> {
+        self.serving.borrow_mut().load().clone()
     }
 
     /// One more connection of this address, unless it holds too many.

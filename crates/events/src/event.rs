@@ -156,6 +156,9 @@ pub struct Event {
     /// Whether the spans are exported.
     #[serde(skip_serializing_if = "is_false")]
     pub sampled: bool,
+    /// `canary` or `staging`; empty for production.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub stage: Text,
     /// The digest of the snapshot that judged.
     #[serde(skip_serializing_if = "is_empty")]
     pub snapshot: Text,

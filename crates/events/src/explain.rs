@@ -98,7 +98,8 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
     if event.weight > 1 {
         row(out, "stands for", &format!("{} events", event.weight))?;
     }
-    row(out, "snapshot", &event.snapshot)?;
+    let stage = if event.stage.is_empty() { String::new() } else { format!(" ({})", event.stage) };
+    row(out, "snapshot", &format!("{}{stage}", event.snapshot))?;
     if let Some(trace) = event.trace_id {
         row(out, "trace", trace.encode().as_str())?;
     }

@@ -39,7 +39,7 @@ impl RequestId {
         let millis = since.as_millis() & 0xffff_ffff_ffff;
         // Nanoseconds within the millisecond (below 10^6) scaled to 12 bits.
         let fraction = u128::from((since.subsec_nanos() % 1_000_000) * 4096 / 1_000_000);
-        let random = u128::from(next_random() >> 2);
+        let random = u128::from(random() >> 2);
         Self((millis << 80) | (0x7 << 76) | (fraction << 64) | (0b10 << 62) | random)
     }
 
@@ -84,7 +84,7 @@ impl FromStr for RequestId {
 impl TraceId {
     /// A new random id.
     pub fn generate() -> Self {
-        Self((u128::from(next_random()) << 64) | u128::from(next_random() | 1))
+        Self((u128::from(random()) << 64) | u128::from(random() | 1))
     }
 
     /// Reads 32 lower-case hexadecimal digits, as in `traceparent`; all zero is no id.
@@ -110,7 +110,7 @@ impl TraceId {
 impl SpanId {
     /// A new random id.
     pub fn generate() -> Self {
-        Self(next_random() | 1)
+        Self(random() | 1)
     }
 
     /// Reads 16 lower-case hexadecimal digits, as in `traceparent`; all zero is no id.
@@ -224,7 +224,7 @@ fn parse_hex(digits: impl Iterator<Item = u8>, upper: bool) -> Option<u128> {
 }
 
 /// The next number of this thread's generator (SplitMix64): a few multiplications, no lock, no system call.
-fn next_random() -> u64 {
+pub fn random() -> u64 {
     thread_local! {
         // The keys of the standard hasher come from the system and differ for every instance.
         static STATE: Cell<u64> = Cell::new(RandomState::new().build_hasher().finish());

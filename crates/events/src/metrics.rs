@@ -52,6 +52,8 @@ pub struct Metrics {
     activated: Gauge,
     activations: Family<OutcomeLabels, Counter>,
     key_changes: Family<ActionLabels, Counter>,
+    staged: Family<StageLabels, Counter>,
+    rollbacks: Family<ReasonLabels, Counter>,
     unrouted: OnceLock<Arc<OperationMetrics>>,
     operations: Mutex<HashMap<(Text, Text), Arc<OperationMetrics>>>,
 }
@@ -139,6 +141,18 @@ struct ActionLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: Text,
+    status: Text,
+    outcome: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SnapshotLabels {
     digest: Text,
 }
@@ -200,6 +214,8 @@ impl Default for Metrics {
             ),
             activations: add(list, "activations", "Snapshots activated and refused"),
             key_changes: add(list, "key_changes", "API keys created, rotated and revoked"),
+            staged: add(list, "stage_requests", "Requests that canaries and staging served"),
+            rollbacks: add(list, "rollbacks", "Changes taken back, by what was worse, or by hand"),
             unrouted: OnceLock::new(),
             operations: Mutex::default(),
             registry,
@@ -279,6 +295,21 @@ impl Metrics {
         self.snapshot.get_or_create(&SnapshotLabels { digest: owned(digest) }).set(1);
         let seconds = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         self.activated.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// A candidate served a request.
+    pub fn staged(&self, stage: &'static str, status: u16, outcome: Outcome) {
+        let labels = StageLabels {
+            stage: stage.into(),
+            status: class(usize::from(status / 100)),
+            outcome: outcome.as_str().into(),
+        };
+        self.staged.get_or_create(&labels).inc();
+    }
+
+    /// A change was taken back: by `hand`, or because of `server-errors`, `latency` or `refusals`.
+    pub fn rolled_back(&self, reason: &str) {
+        self.rollbacks.get_or_create(&ReasonLabels { reason: owned(reason) }).inc();
     }
 
     /// An API key was changed: `created`, `rotated`, `revoked`.
@@ -394,7 +425,7 @@ impl OperationMetrics {
         let labels = RequestLabels {
             api: self.api.clone(),
             operation: self.operation.clone(),
-            status: if class == 0 { "none".into() } else { format!("{class}xx").into() },
+            status: self::class(class),
             outcome: outcome.as_str().into(),
         };
         self.families.requests.get_or_create_owned(&labels)
@@ -416,6 +447,11 @@ impl EncodeLabelValue for Text {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         EncodeLabelValue::encode(&self.as_str(), encoder)
     }
+}
+
+/// The class of a status (0: none was sent).
+fn class(class: usize) -> Text {
+    if class == 0 { "none".into() } else { format!("{class}xx").into() }
 }
 
 fn owned(word: &str) -> Text {

@@ -24,6 +24,30 @@ impl Changes {
         self.changed("gateway", ALL, "events.dir", path(&a.dir, &b.dir), String::clone);
         self.changed("gateway", ALL, "events.max_size", (a.max_size, b.max_size), |n| show_size(*n));
         self.changed("gateway", ALL, "events.max_age", (a.max_age, b.max_age), |n| show_duration(*n));
+        let (a, b) = (&old.activation, &new.activation);
+        self.changed("gateway", ALL, "activation.on_change", (a.on_change, b.on_change), |n| {
+            format!("{n:?}").to_lowercase()
+        });
+        self.changed("gateway", ALL, "activation.deal", (a.deal, b.deal), |n| {
+            format!("{n:?}").to_lowercase()
+        });
+        let (a, b) = (&a.guard, &b.guard);
+        self.mode(ALL, "activation.guard.mode", (a.mode, b.mode));
+        for (name, values) in [("window", (a.window, b.window)), ("watch", (a.watch, b.watch))] {
+            let name = format!("activation.guard.{name}");
+            self.changed("gateway", ALL, &name, values, |time| show_duration(*time));
+        }
+        let least = (a.least_requests, b.least_requests);
+        self.changed("gateway", ALL, "activation.guard.least_requests", least, ToString::to_string);
+        for (name, values) in [
+            ("server_errors", (a.server_errors, b.server_errors)),
+            ("refusals", (a.refusals, b.refusals)),
+            ("slower", (a.slower, b.slower)),
+        ] {
+            self.ordered("gateway", ALL, &format!("activation.guard.{name}"), values, |share| {
+                format!("{}%", share * 100.0)
+            });
+        }
         self.changed("gateway", ALL, "telemetry.otlp.endpoint", (endpoint(old), endpoint(new)), |n| {
             maybe(n.as_ref())
         });
@@ -88,6 +112,11 @@ impl Changes {
                 ));
             }
             (true, false) => said_all.push(said(Effect::Changed, "no longer reads PROXY headers")),
+            _ => {}
+        }
+        match (old.staging, new.staging) {
+            (false, true) => said_all.push(said(Effect::Changed, "takes staging's traffic")),
+            (true, false) => said_all.push(said(Effect::Changed, "takes production's traffic")),
             _ => {}
         }
         for (effect, message) in said_all {

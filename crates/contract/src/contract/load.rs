@@ -29,8 +29,12 @@ const METHODS: [(&str, Method); 8] = [
     ("trace", Method::TRACE),
 ];
 
-pub(super) fn load(path: &Path, limits: &Limits) -> Result<Contract, ContractError> {
-    let documents = Documents::read(path, limits)?;
+pub(super) fn load(
+    path: &Path,
+    limits: &Limits,
+    read: &mut super::ReadFile<'_>,
+) -> Result<Contract, ContractError> {
+    let documents = Documents::read(path, limits, read)?;
     let root = documents.root().ok_or_else(|| Problem::new(path, "", None, "is empty"))?;
     let dialect = dialect(&root)?;
     let files = documents.paths();

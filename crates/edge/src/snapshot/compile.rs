@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use haechi_config::model::{self, Auth, Identity, JwksSource, Per};
+use haechi_config::plan::{OperationView, Operations};
 use haechi_config::{
     Config, Diagnostic, Diagnostics, OperationSettings, api_defaults, effective, service_settings,
 };
@@ -20,12 +21,16 @@ use http::{HeaderName, Method};
 use super::{
     Api, Contracted, Listener, Operation, Protocols, Reach, Service, ServiceRoutes, Snapshot, Timeouts,
 };
+use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
 use crate::tls::{self, PemPair, TlsOptions};
 
 /// Longest silence inside a response body, and the least time any upstream gets for one.
 const BODY_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Longest file of signing keys; a set of a hundred RSA keys is a third of it.
+const KEY_SET: u64 = 256 * 1024;
 
 /// What identities are made into, shared by all operations.
 struct Identities {
@@ -38,8 +43,10 @@ struct Identities {
 struct Compiler<'a> {
     config: &'a Config,
     lasting: &'a Lasting,
+    sources: &'a mut Files,
     files: Vec<PathBuf>,
     digest: blake3::Hasher,
+    contracts: Operations,
     wrong: Option<Diagnostics>,
     begins: Vec<Begin>,
 }
@@ -58,11 +65,26 @@ impl Snapshot {
     /// # Errors
     /// All mistakes, each at its place in `haechi.yaml`.
     pub fn compile(config: &Config, lasting: &Lasting) -> Result<Self, Diagnostics> {
+        Self::compile_from(config, lasting, &mut Files::on_disk(config.base()))
+    }
+
+    /// The same with files from elsewhere. All that is no secret is read through `sources`, which then hold what this snapshot was made
+    /// from.
+    ///
+    /// # Errors
+    /// As for [`compile`](Self::compile).
+    pub fn compile_from(
+        config: &Config,
+        lasting: &Lasting,
+        sources: &mut Files,
+    ) -> Result<Self, Diagnostics> {
         let mut compiler = Compiler {
             config,
             lasting,
+            sources,
             files: Vec::new(),
             digest: blake3::Hasher::new(),
+            contracts: Operations::new(),
             wrong: None,
             begins: Vec::new(),
         };
@@ -95,6 +117,7 @@ impl Snapshot {
             digest: compiler.digest.finalize().to_hex().get(..16).unwrap_or_default().into(),
             compiled_at: SystemTime::now(),
             files: compiler.files,
+            contracts: compiler.contracts,
             drain: limits.timeouts.drain,
             workers: config.workers.unwrap_or_else(processors),
             router: router.build(),
@@ -183,6 +206,7 @@ impl Compiler<'_> {
                 order,
                 address: listen.address,
                 tls,
+                staging: listen.staging,
                 protocols: Protocols { http1: listen.http1, http2: listen.http2 },
                 trusted: listen.trusted_proxies.clone(),
                 proxied: listen.proxy_protocol,
@@ -276,7 +300,9 @@ impl Compiler<'_> {
             JwksSource::File(file) => {
                 let file = self.config.secrets().base.join(file);
                 self.file(file.clone());
-                let keys = std::fs::read(&file)
+                let keys = self
+                    .sources
+                    .read(&file, KEY_SET)
                     .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
                     .and_then(|document| {
                         self.digest.update(&document);
@@ -331,6 +357,12 @@ impl Compiler<'_> {
         if let Err(conflict) = router.add(index, api.host.as_deref(), base_path, &contract) {
             self.refuse(&["apis", name], Diagnostic::new("route-conflict", conflict.to_string()));
         }
+        let view = |operation: &Arc<haechi_contract::Operation>| OperationView {
+            id: operation.id().as_str().to_owned(),
+            method: operation.method().to_string(),
+            path: format!("{}{}", base_path.trim_end_matches('/'), operation.template()),
+        };
+        self.contracts.insert(name.to_owned(), contract.operations().iter().map(view).collect());
         for id in api.operations.keys() {
             if contract.operation(id).is_none() {
                 let message = format!("the contract `{}` has no operation `{id}`", api.openapi.display());
@@ -423,11 +455,13 @@ impl Compiler<'_> {
     }
 
     fn contract(&mut self, name: &str, openapi: &Path) -> Option<Contract> {
-        match Contract::load(openapi, &haechi_contract::Limits::default()) {
+        let limits = haechi_contract::Limits::default();
+        let mut read = |path: &Path| self.sources.read(path, limits.file_bytes);
+        match Contract::load_with(openapi, &limits, &mut read) {
             Ok(contract) => {
                 for file in contract.files() {
                     self.file(file.clone());
-                    if let Ok(bytes) = std::fs::read(file) {
+                    if let Ok(bytes) = self.sources.read(file, limits.file_bytes) {
                         self.digest.update(&bytes);
                     }
                 }

@@ -92,6 +92,7 @@ fn event() -> impl Strategy<Value = Event> {
                 parent_span_id: span(spans[1]),
                 upstream_span_id: span(spans[2]),
                 sampled,
+                stage: text(),
                 snapshot: text(),
                 error: text(),
                 action: text(),
