@@ -5,7 +5,7 @@ use std::time::Duration;
 use haechi_guard::Mode;
 
 use crate::config::Config;
-use crate::model::{Api, Auth, Operation, PlanChoice, Service};
+use crate::model::{Api, Auth, BodyLimit, Operation, PlanChoice, Service};
 
 /// What holds for one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,10 @@ pub struct OperationSettings {
     pub plan: PlanChoice,
     /// The upstream's timeout.
     pub timeout: Duration,
-    /// Largest body in bytes.
-    pub body: u64,
+    /// Largest body.
+    pub body: BodyLimit,
+    /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
+    pub websocket: Option<Vec<String>>,
     /// Parameters and body.
     pub validate_request: Mode,
     /// The response.
@@ -51,7 +53,8 @@ pub fn service_settings(config: &Config, service: &Service) -> OperationSettings
         auth: service.auth.clone(),
         plan: service.plan.clone(),
         timeout: service.upstream.timeout,
-        body: service.body.unwrap_or(config.limits.body),
+        body: service.body.unwrap_or(BodyLimit::Bytes(config.limits.body)),
+        websocket: service.websocket.clone(),
         validate_request: Mode::Off,
         validate_response: Mode::Off,
         unknown_paths: Mode::Off,
@@ -69,7 +72,8 @@ fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> Operati
         auth: operation.and_then(|operation| operation.auth.clone()).unwrap_or_else(|| api.auth.clone()),
         plan: operation.and_then(|operation| operation.plan.clone()).unwrap_or_else(|| api.plan.clone()),
         timeout: operation.and_then(|operation| operation.timeout).unwrap_or(api.upstream.timeout),
-        body: operation.and_then(|operation| operation.body).unwrap_or(config.limits.body),
+        body: operation.and_then(|operation| operation.body).unwrap_or(BodyLimit::Bytes(config.limits.body)),
+        websocket: operation.and_then(|operation| operation.websocket.clone()),
         validate_request: validate.request.or(api.validate.request).unwrap_or(Mode::Enforce),
         validate_response: validate.response.or(api.validate.response).unwrap_or(Mode::Off),
         unknown_paths: api.validate.unknown_paths.unwrap_or(Mode::Enforce),

@@ -96,6 +96,12 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of all bodies under judgement.
     pub body_memory: usize,
+    /// Bytes of a body that passes unread by choice.
+    pub stream_body: u64,
+    /// Bytes a second that such a body must bring.
+    pub stream_rate: u64,
+    /// Bytes of a WebSocket message.
+    pub websocket_message: u64,
     /// Concurrent HTTP/2 streams of a connection.
     pub streams: u32,
     /// Open connections.
@@ -121,6 +127,10 @@ pub struct Timeouts {
     pub body: Duration,
     /// Between requests.
     pub idle: Duration,
+    /// Without a byte in a stream.
+    pub stream: Duration,
+    /// A WebSocket connection.
+    pub websocket: Duration,
     /// Without reading the response.
     pub write: Duration,
     /// When the gateway stops.
@@ -243,7 +253,9 @@ pub struct Service {
     /// Methods that are let through.
     pub methods: Vec<String>,
     /// Largest body.
-    pub body: Option<u64>,
+    pub body: Option<BodyLimit>,
+    /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
+    pub websocket: Option<Vec<String>>,
 }
 
 /// Where calls go.
@@ -311,13 +323,24 @@ pub struct Operation {
     /// The upstream's timeout.
     pub timeout: Option<Duration>,
     /// Largest body.
-    pub body: Option<u64>,
+    pub body: Option<BodyLimit>,
+    /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
+    pub websocket: Option<Vec<String>>,
     /// Whether it can be called.
     pub expose: Option<bool>,
     /// What is checked.
     pub validate: Validate,
     /// How far guards may go.
     pub modes: Modes,
+}
+
+/// How large a body may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLimit {
+    /// So many bytes.
+    Bytes(u64),
+    /// It passes unread, within the limits for such bodies.
+    Stream,
 }
 
 /// Where events are kept.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::effective::{OperationSettings, api_defaults, effective};
-use crate::model::{Api, Auth, Per, Plan, PlanChoice, Upstream};
+use crate::model::{Api, Auth, BodyLimit, Per, Plan, PlanChoice, Upstream};
 use crate::value::{show_duration, show_size};
 
 /// The operations of each API, as its contract names them.
@@ -309,7 +309,8 @@ impl Changes {
         if let (Some(old_config), Some(new_config)) = (old_config, new_config) {
             self.operation_plan(at, (old_config, &old.plan), (new_config, new));
         }
-        self.ordered("body", at, "largest body", (old.body, new.body), |bytes| show_size(*bytes));
+        self.body(at, old.body, new.body);
+        self.websocket(at, old.websocket.as_deref(), new.websocket.as_deref());
         self.ordered("timeout", at, "timeout", (old.timeout, new.timeout), |time| show_duration(*time));
         for (name, modes) in [
             ("validate.request", (old.validate_request, new.validate_request)),
@@ -319,6 +320,48 @@ impl Changes {
             ("modes.limits", (old.limits, new.limits)),
         ] {
             self.mode(at, name, modes);
+        }
+    }
+
+    /// How large a body may be. One that passes unread is looser than any that is judged.
+    fn body(&mut self, at: At<'_>, old: BodyLimit, new: BodyLimit) {
+        let show = |limit: &BodyLimit| match limit {
+            BodyLimit::Bytes(bytes) => show_size(*bytes),
+            BodyLimit::Stream => "any, unread".to_owned(),
+        };
+        let key = |limit: BodyLimit| match limit {
+            BodyLimit::Bytes(bytes) => (0, bytes),
+            BodyLimit::Stream => (1, 0),
+        };
+        if old != new {
+            let effect = if key(new) > key(old) { Effect::Loosened } else { Effect::Tightened };
+            self.add(effect, "body", at, format!("largest body: {} → {}", show(&old), show(&new)));
+        }
+    }
+
+    fn websocket(&mut self, at: At<'_>, old: Option<&[String]>, new: Option<&[String]>) {
+        let show = |origins: &[String]| match origins {
+            [] => "any web site".to_owned(),
+            origins => origins.join(", "),
+        };
+        match (old, new) {
+            (None, Some(origins)) => {
+                let message = format!("may become a WebSocket connection, from {}", show(origins));
+                self.add(Effect::Loosened, "exposure", at, message);
+            }
+            (Some(_), None) => {
+                let message = "may no longer become a WebSocket connection".to_owned();
+                self.add(Effect::Tightened, "exposure", at, message);
+            }
+            (Some(before), Some(after)) if before != after => {
+                // An empty list is the loosest.
+                let looser = after.is_empty()
+                    || !before.is_empty() && after.iter().any(|origin| !before.contains(origin));
+                let effect = if looser { Effect::Loosened } else { Effect::Tightened };
+                let message = format!("origins: {} → {}", show(before), show(after));
+                self.add(effect, "exposure", at, message);
+            }
+            _ => {}
         }
     }
 

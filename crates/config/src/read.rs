@@ -10,9 +10,9 @@ use haechi_guard::Mode;
 
 use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
-    Activation, ActivationGuard, Api, ApiKey, Auth, Control, Deal, Events, Identity, JwksSource, Jwt, Limits,
-    Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings, Timeouts, Tls, Upstream,
-    Validate,
+    Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Control, Deal, Events, Identity, JwksSource,
+    Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings, Timeouts, Tls,
+    Upstream, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -251,13 +251,36 @@ fn control(fields: &Fields<'_>, listen: &[Listen], mistakes: &mut Mistakes) -> O
 
 fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
     let times = section(fields, "timeouts", &settings::TIMEOUTS, mistakes);
-    let [proxy_header, tls_handshake, first_byte, head_time, body_time, idle, write, drain] =
-        ["proxy_header", "tls_handshake", "first_byte", "head", "body", "idle", "write", "drain"]
-            .map(|name| times.time(name, mistakes));
+    let [
+        proxy_header,
+        tls_handshake,
+        first_byte,
+        head_time,
+        body_time,
+        idle,
+        stream,
+        websocket,
+        write,
+        drain,
+    ] = [
+        "proxy_header",
+        "tls_handshake",
+        "first_byte",
+        "head",
+        "body",
+        "idle",
+        "stream",
+        "websocket",
+        "write",
+        "drain",
+    ]
+    .map(|name| times.time(name, mistakes));
     let head = fields.size("head", 1024, HEAD, mistakes);
     let target = fields.size("target", 256, HEAD, mistakes);
     let body = fields.size("body", 0, u64::MAX, mistakes);
     let body_memory = fields.size("body_memory", 0, u64::MAX, mistakes);
+    let [stream_body, stream_rate, websocket_message] = ["stream_body", "stream_rate", "websocket_message"]
+        .map(|name| fields.size(name, 0, u64::MAX, mistakes));
     let [headers, streams, connections, connections_per_address] =
         ["headers", "streams", "connections", "connections_per_address"]
             .map(|name| fields.number(name, mistakes));
@@ -279,6 +302,8 @@ fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
         head: head_time?,
         body: body_time?,
         idle: idle?,
+        stream: stream?,
+        websocket: websocket?,
         write: write?,
         drain: drain?,
     };
@@ -289,6 +314,9 @@ fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
         target: narrow(target?),
         body: body?,
         body_memory: narrow(body_memory?),
+        stream_body: stream_body?,
+        stream_rate: stream_rate?,
+        websocket_message: websocket_message?,
         streams: u32::try_from(streams?).ok()?,
         connections: narrow(connections?),
         connections_per_address: u32::try_from(connections_per_address?).ok()?,
@@ -568,12 +596,12 @@ fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
 
 fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Operation> {
     let fields = Fields::open(node, &settings::OPERATION, mistakes);
-    let body = body_size(&fields, "body", known, mistakes);
     Some(Operation {
         auth: fields.get("auth").and_then(|node| auth(node, known, mistakes)),
         plan: fields.get("plan").map(|node| plan_choice(node, known, mistakes)),
         timeout: fields.time("timeout", mistakes),
-        body,
+        body: body_limit(&fields, known, mistakes),
+        websocket: websocket(&fields, mistakes),
         expose: fields.get("expose").and_then(|node| scalar(node, mistakes)),
         validate: validate(fields.get("validate"), &settings::OPERATION_VALIDATE, mistakes),
         modes: modes(fields.get("modes"), mistakes),
@@ -587,6 +615,39 @@ fn body_size(fields: &Fields<'_>, name: &str, known: &Known, mistakes: &mut Mist
         mistakes.value(fields.place_of(name), ONE_BODY);
     }
     body
+}
+
+fn body_limit(fields: &Fields<'_>, known: &Known, mistakes: &mut Mistakes) -> Option<BodyLimit> {
+    if fields.get("body").is_some_and(|node| matches!(&node.value, Value::Text(text) if text == "stream")) {
+        return Some(BodyLimit::Stream);
+    }
+    body_size(fields, "body", known, mistakes).map(BodyLimit::Bytes)
+}
+
+fn websocket(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+    let upgrade = fields.get("upgrade").and_then(|node| word(node, &[("websocket", ())], mistakes));
+    let nodes = fields.get("origins").map(|node| {
+        let nodes = list(node, true, mistakes);
+        if nodes.is_empty() && matches!(node.value, Value::List(_)) {
+            mistakes.value(node.place, "an empty list lets no web site in: leave it out if any may");
+        }
+        if fields.get("upgrade").is_none() {
+            mistakes.value(node.place, "`origins` is for operations with `upgrade: websocket`");
+        }
+        nodes
+    });
+    let origins = nodes.unwrap_or_default().into_iter().filter_map(|node| {
+        let text: String = scalar(node, mistakes)?;
+        match HttpUrl::parse(&text) {
+            Ok(url) if url.path.trim_matches('/').is_empty() && !text.ends_with('/') => Some(text),
+            _ => {
+                mistakes.value(node.place, "expected scheme, host and port, as in `https://www.example.com`");
+                None
+            }
+        }
+    });
+    let origins: Vec<_> = origins.collect();
+    upgrade.map(|()| origins)
 }
 
 fn events(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Events> {

@@ -53,6 +53,23 @@ pub(crate) const ALGORITHMS: [&str; 9] =
 
 const MODE: Form = Form::Word(&["off", "observe", "enforce"]);
 
+const BODY: Setting = setting(
+    "body",
+    Form::Either(&[Form::Size, Form::Word(&["stream"])]),
+    "",
+    "Largest body of a call; or `stream`: bodies pass unread both ways, whatever a contract says of them.",
+);
+
+const UPGRADE: Setting =
+    setting("upgrade", Form::Word(&["websocket"]), "", "The protocol that a call may change to.");
+
+const ORIGINS: Setting = setting(
+    "origins",
+    Form::List(&Form::Text),
+    "",
+    "Web sites that may open a WebSocket connection, as in `https://www.example.com`; any if not set.",
+);
+
 pub(crate) static ROOT: Section = Section {
     settings: &[
         setting("haechi", Form::Number { min: 1, max: 1 }, "", "Version of this file's form: 1. Required."),
@@ -209,6 +226,19 @@ pub(crate) static LIMITS: Section = Section {
             "All bodies that are being judged, together. Read at the start only.",
         ),
         setting(
+            "stream_body",
+            Form::Size,
+            "16GiB",
+            "A request's body that passes unread because the operation says `body: stream`.",
+        ),
+        setting(
+            "stream_rate",
+            Form::Size,
+            "1KiB",
+            "What such a body must bring each second, on the average of the time that its caller makes the gateway wait.",
+        ),
+        setting("websocket_message", Form::Size, "1MiB", "A message of a WebSocket connection."),
+        setting(
             "streams",
             Form::Number { min: 1, max: 10_000 },
             "128",
@@ -243,6 +273,13 @@ pub(crate) static TIMEOUTS: Section = Section {
             "A body that is judged; the longest silence in one that passes.",
         ),
         setting("idle", Form::Duration, "60s", "Between two requests of a connection."),
+        setting(
+            "stream",
+            Form::Duration,
+            "5m",
+            "Longest silence of a WebSocket connection, a gRPC stream, or a stream of events.",
+        ),
+        setting("websocket", Form::Duration, "24h", "Longest life of a WebSocket connection."),
         setting(
             "write",
             Form::Duration,
@@ -393,7 +430,9 @@ pub(crate) static SERVICE: Section = Section {
             "[GET, HEAD, POST]",
             "Methods that are let through; `HEAD` goes with `GET`.",
         ),
-        setting("body", Form::Size, "", "Largest body of a call."),
+        BODY,
+        UPGRADE,
+        ORIGINS,
     ],
 };
 
@@ -450,7 +489,9 @@ pub(crate) static OPERATION: Section = Section {
         ),
         setting("plan", Form::Either(&[Form::Text, Form::Names(&Form::Text)]), "", "As for the API."),
         setting("timeout", Form::Duration, "", "The upstream's timeout for this operation."),
-        setting("body", Form::Size, "", "Largest body of this operation."),
+        BODY,
+        UPGRADE,
+        ORIGINS,
         setting("expose", Form::Bool, "true", "Whether the operation can be called at all."),
         setting(
             "validate",

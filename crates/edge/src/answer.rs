@@ -13,6 +13,8 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::budget::Budget;
+use crate::forward;
+use crate::tunnel::Tunnel;
 
 /// A response on its way to the caller.
 pub(crate) struct Answer {
@@ -30,6 +32,8 @@ pub(crate) enum AnswerBody {
     Full(Bytes),
     /// Passes as the upstream sends it.
     Passing(Box<PassingBody>),
+    /// The connection, or the stream, speaks another protocol from here on.
+    Tunnel(Box<Tunnel>),
 }
 
 /// An upstream's body as it comes; gives its connection back at the end.
@@ -38,8 +42,19 @@ pub(crate) struct PassingBody {
     head: Option<Bytes>,
     body: Incoming,
     lease: Option<Lease>,
-    idle: Duration,
+    patience: Patience,
     silence: Option<Pin<Box<Sleep>>>,
+}
+
+/// How long an upstream's body may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Its longest silence.
+    pub(crate) idle: Duration,
+    /// When it must have ended: a gRPC call's own deadline.
+    pub(crate) until: Option<Instant>,
+    /// It may be silent for minutes (server-sent events): whether the caller is still there must be looked at.
+    pub(crate) live: bool,
 }
 
 /// A body that was to be judged.
@@ -59,6 +74,8 @@ pub(crate) enum PassingError {
     Broken,
     /// The upstream fell silent.
     Silent,
+    /// The call's own deadline has passed.
+    Overdue,
 }
 
 // === impl AnswerBody ===
@@ -67,24 +84,27 @@ impl AnswerBody {
     /// The length, where it is known.
     pub(crate) fn length(&self) -> Option<u64> {
         match self {
-            Self::Empty => Some(0),
+            Self::Empty | Self::Tunnel(_) => Some(0),
             Self::Full(bytes) => Some(bytes.len() as u64),
             Self::Passing(passing) => passing.size_hint().exact(),
         }
     }
 
-    /// Reads it whole to be judged, unless it is longer than `limit` or memory is short.
+    /// Reads it whole to be judged, unless it is longer than `limit` or memory is short. Trailers are dropped: what
+    /// was judged is sent with its length.
     pub(crate) async fn gather(self, limit: usize, budget: &Budget) -> Gathered {
         let mut passing = match self {
             Self::Passing(passing) => passing,
             Self::Empty => return Gathered::Whole(Bytes::new()),
             Self::Full(bytes) => return Gathered::Whole(bytes),
+            tunnel @ Self::Tunnel(_) => return Gathered::TooLong(tunnel),
         };
         let mut share = budget.share();
         let mut read = BytesMut::new();
         loop {
-            match poll_fn(|cx| passing.poll_data(cx)).await {
-                Some(Ok(data)) => {
+            match poll_fn(|cx| passing.poll_piece(cx)).await {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
                     read.extend_from_slice(&data);
                     if read.len() > limit || share.take(data.len()).is_err() {
                         passing.head = Some(read.freeze());
@@ -101,19 +121,27 @@ impl AnswerBody {
 // === impl PassingBody ===
 
 impl PassingBody {
-    /// A body that may be silent for `idle` at most.
-    pub(crate) fn pass(body: Incoming, lease: Lease, idle: Duration) -> AnswerBody {
+    /// A body that may take so long.
+    pub(crate) fn pass(body: Incoming, lease: Lease, patience: Patience) -> AnswerBody {
         if body.is_end_stream() {
             lease.release();
             return AnswerBody::Empty;
         }
-        AnswerBody::Passing(Box::new(Self { head: None, body, lease: Some(lease), idle, silence: None }))
+        AnswerBody::Passing(Box::new(Self { head: None, body, lease: Some(lease), patience, silence: None }))
     }
 
-    /// The next piece; nothing at the end. Trailers are not passed on.
-    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PassingError>>> {
+    /// Whether it may be silent for minutes.
+    pub(crate) fn is_live(&self) -> bool {
+        self.patience.live
+    }
+
+    /// The next piece, data or trailers; nothing at the end.
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, PassingError>>> {
         if let Some(head) = self.head.take() {
-            return Poll::Ready(Some(Ok(head)));
+            return Poll::Ready(Some(Ok(Frame::data(head))));
         }
         loop {
             match Pin::new(&mut self.body).poll_frame(cx) {
@@ -121,13 +149,15 @@ impl PassingBody {
                     if self.body.is_end_stream() {
                         self.release();
                     }
-                    if let Some(silence) = &mut self.silence {
-                        silence.as_mut().reset(Instant::now() + self.idle);
-                    }
-                    if let Ok(data) = frame.into_data()
-                        && !data.is_empty()
-                    {
-                        return Poll::Ready(Some(Ok(data)));
+                    self.silence = None;
+                    match frame.into_data() {
+                        Ok(data) if data.is_empty() => {}
+                        Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                        Err(frame) => {
+                            if let Some(trailers) = frame.into_trailers().ok().and_then(forward::trailers) {
+                                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                            }
+                        }
                     }
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(PassingError::Broken))),
@@ -139,10 +169,14 @@ impl PassingBody {
             }
         }
         // Only a body that keeps us waiting needs a timer.
-        let idle = self.idle;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        let Patience { idle, until, .. } = self.patience;
+        let silence = self.silence.get_or_insert_with(|| {
+            let silent = Instant::now() + idle;
+            Box::pin(tokio::time::sleep_until(until.map_or(silent, |until| until.min(silent))))
+        });
         ready!(silence.as_mut().poll(cx));
-        Poll::Ready(Some(Err(PassingError::Silent)))
+        let overdue = until.is_some_and(|until| until <= Instant::now());
+        Poll::Ready(Some(Err(if overdue { PassingError::Overdue } else { PassingError::Silent })))
     }
 
     fn release(&mut self) {
@@ -160,7 +194,7 @@ impl Body for PassingBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, PassingError>>> {
-        self.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)))
+        self.poll_piece(cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -181,6 +215,7 @@ impl PassingError {
         match self {
             Self::Broken => "upstream-body-broken",
             Self::Silent => "upstream-body-timeout",
+            Self::Overdue => "deadline-exceeded",
         }
     }
 }

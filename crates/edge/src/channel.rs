@@ -98,8 +98,50 @@ impl Channel {
         Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
     }
 
+    /// Whether the peer has gone: it has closed its side, or the connection broke. What it sends instead is kept.
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_unread() {
+            return Poll::Pending;
+        }
+        match ready!(self.poll_fill(cx)) {
+            Ok(0) | Err(_) => Poll::Ready(()),
+            Ok(_) => Poll::Pending,
+        }
+    }
+
     /// Says that nothing more will be sent.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}
+
+/// A channel as plain bytes, for a protocol that is not HTTP: what is unread comes first.
+pub(crate) struct ChannelIo(pub(crate) Rc<Channel>);
+
+impl AsyncRead for ChannelIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let channel = &self.0;
+        if channel.has_unread() {
+            channel.with_unread(|unread| {
+                let count = unread.len().min(buf.remaining());
+                buf.put_slice(&unread.split_to(count));
+            });
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut *channel.stream.borrow_mut()).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ChannelIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, data, b"")
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bytes::{Bytes, BytesMut};
 use haechi_events::{RequestId, TraceContext};
 use haechi_guard::Principal;
+use haechi_wire::h1::may_trail;
 use haechi_wire::{CanonicalPath, Headers, Query};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
@@ -34,6 +35,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) principal: Option<&'a Principal>,
     /// Headers that carry API keys: an upstream has no use for its callers' keys.
     pub(crate) key_headers: &'a [HeaderName],
+    /// Whether the body passes with its trailers. One that was read whole has none.
+    pub(crate) trailers: bool,
 }
 
 /// The headers that are sent. Everything that speaks of the connection, and everything that only the gateway may say
@@ -44,6 +47,14 @@ pub(crate) fn request_headers(received: &Headers, facts: &Facts<'_>) -> HeaderMa
     let mut cookies: Option<BytesMut> = None;
     for (at, field) in received.iter().enumerate() {
         let Ok(name) = HeaderName::from_bytes(field.name) else { continue };
+        if name == TE && takes_trailers(received) {
+            sent.insert(TE, HeaderValue::from_static("trailers"));
+            continue;
+        }
+        if name == TRAILER && facts.trailers {
+            sent.extend(announced(field.value).map(|value| (TRAILER, value)));
+            continue;
+        }
         if is_ours(&name) || facts.key_headers.contains(&name) || is_nominated(nominated.as_deref(), &name) {
             continue;
         }
@@ -105,12 +116,45 @@ pub(crate) fn response_headers(headers: &mut HeaderMap, keep_length: bool) {
             }
         }
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+    for name in [KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
+    }
+    if let Some(trailer) = headers.remove(TRAILER)
+        && let Some(trailer) = announced(trailer.as_bytes())
+    {
+        headers.insert(TRAILER, trailer);
     }
     if !keep_length {
         headers.remove(CONTENT_LENGTH);
     }
+}
+
+/// Whether the caller takes trailers (`TE: trailers`; RFC 9110, section 10.1.4).
+pub(crate) fn takes_trailers(received: &Headers) -> bool {
+    received.get_all("te").any(|value| {
+        value.split(|byte| *byte == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
+}
+
+/// The trailers that are passed on: none that frames, routes, authenticates or describes the content.
+pub(crate) fn trailers(trailers: HeaderMap) -> Option<HeaderMap> {
+    let mut kept = HeaderMap::with_capacity(trailers.len());
+    for (name, value) in &trailers {
+        if may_trail(name.as_str().as_bytes()) {
+            kept.append(name, value.clone());
+        }
+    }
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// The trailers that are announced, without those that are not passed on.
+fn announced(value: &[u8]) -> Option<HeaderValue> {
+    let names: Vec<_> = value
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| HeaderName::from_bytes(name).is_ok() && may_trail(name))
+        .collect();
+    if names.is_empty() { None } else { HeaderValue::from_bytes(&names.join(&b", "[..])).ok() }
 }
 
 /// Headers of the connection (RFC 9110, section 7.6.1), and those whose content only the gateway decides.
@@ -179,6 +223,7 @@ mod tests {
             secure: true,
             principal: None,
             key_headers: &[HeaderName::from_static("x-api-key")],
+            trailers: true,
         };
         request_headers(&headers.finish(), &facts)
     }
@@ -210,7 +255,7 @@ mod tests {
                 ("Connection", "keep-alive, X-Internal"),
                 ("X-Internal", "1"),
                 ("Keep-Alive", "timeout=5"),
-                ("TE", "trailers"),
+                ("TE", "gzip"),
                 ("Upgrade", "h2c"),
                 ("Content-Length", "5"),
                 ("Accept", "*/*"),
@@ -221,6 +266,24 @@ mod tests {
         for absent in ["connection", "x-internal", "keep-alive", "te", "upgrade", "content-length"] {
             assert!(!sent.contains_key(absent), "{absent}");
         }
+    }
+
+    #[test]
+    fn trailers_are_asked_for_and_announced_but_for_those_that_never_pass() {
+        let sent = sent(
+            &[("TE", "gzip;q=0.5, Trailers"), ("Trailer", "grpc-status, Content-Length, Host, x sum,digest")],
+            &TraceContext::start(0.0),
+        );
+        assert_eq!(sent["te"], "trailers");
+        assert_eq!(sent["trailer"], "grpc-status, digest");
+        let mut map = HeaderMap::new();
+        for name in ["transfer-encoding", "content-length", "set-cookie", "authorization", "grpc-status"] {
+            map.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        let kept = trailers(map.clone()).expect("one is left");
+        assert_eq!(kept.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
+        map.remove("grpc-status");
+        assert_eq!(trailers(map), None);
     }
 
     #[test]

@@ -3,23 +3,27 @@
 //! The loop is the only reader of heads; a body is read by whoever needs it (the contract, or the upstream's task).
 //! Whatever is ambiguous ends the connection: after a refused head nobody can say where the next one begins.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use haechi_upstream::Stream;
-use haechi_wire::Refusal;
 use haechi_wire::h1::{
     BodyReader, CHUNK_TAIL, Framing, Head, HeadReader, ResponseFraming, write_chunk, write_last_chunk,
     write_response_head,
 };
+use haechi_wire::{Headers, Refusal};
 use http::{Method, StatusCode, Version};
+use http_body::Frame;
 
 use crate::answer::{Answer, AnswerBody, PassingBody, PassingError};
-use crate::channel::Channel;
+use crate::channel::{Channel, ChannelIo};
 use crate::connection::Peer;
 use crate::deadline::{Deadline, Interrupted};
+use crate::forward;
 use crate::pipeline;
 use crate::request::Request;
 use crate::request_body::{H1Body, H1Progress, RequestBody};
@@ -52,12 +56,12 @@ pub(crate) async fn serve(
             NextHead::Refused(refusal) => {
                 let (answer, transaction) =
                     pipeline::refuse_head(&connection.worker, &connection.peer, &refusal);
-                connection.send(answer, transaction, &Method::GET, Version::HTTP_11, false, &timeouts).await;
+                connection.send(answer, transaction, &Receiver::UNKNOWN, false, &timeouts).await;
                 return connection.linger().await;
             }
             NextHead::TooSlow => {
                 let (answer, transaction) = pipeline::slow_head(&connection.worker, &connection.peer);
-                connection.send(answer, transaction, &Method::GET, Version::HTTP_11, false, &timeouts).await;
+                connection.send(answer, transaction, &Receiver::UNKNOWN, false, &timeouts).await;
                 return connection.linger().await;
             }
         };
@@ -80,12 +84,31 @@ struct Connection {
     deadline: Rc<Deadline>,
 }
 
+/// What the response depends on, of the request.
+struct Receiver {
+    head: bool,
+    version: Version,
+    /// The caller takes trailers.
+    trailers: bool,
+}
+
 enum NextHead {
     Head(Box<Head>),
     /// The caller, or the gateway, has ended the connection between two requests, or it broke.
     End,
     Refused(Refusal),
     TooSlow,
+}
+
+/// What a body gave.
+type Piece = Option<Result<Frame<Bytes>, PassingError>>;
+
+/// How a body that passes is delimited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chunks {
+    None,
+    WithoutTrailers,
+    WithTrailers,
 }
 
 enum Next {
@@ -95,6 +118,11 @@ enum Next {
     Linger,
     /// The connection has ended.
     End,
+}
+
+impl Receiver {
+    /// Of a request that could not be read.
+    const UNKNOWN: Self = Self { head: false, version: Version::HTTP_11, trailers: false };
 }
 
 // === impl Connection ===
@@ -135,24 +163,39 @@ impl Connection {
     /// One request and its response.
     async fn call(&self, head: Head, timeouts: &Timeouts) -> Next {
         let Head {
-            method, target, version, headers, framing, persistent, expect_continue, authority, ..
+            method,
+            target,
+            version,
+            headers,
+            framing,
+            persistent,
+            expect_continue,
+            upgrade,
+            authority,
+            ..
         } = head;
+        let receiver = Receiver {
+            head: method == Method::HEAD,
+            version,
+            trailers: version == Version::HTTP_11 && forward::takes_trailers(&headers),
+        };
         let (body, progress) = self.body(framing, expect_continue && version == Version::HTTP_11);
         let request = Request {
             started: Instant::now(),
             now: SystemTime::now(),
             version,
-            method: method.clone(),
+            method,
             path: target.path_raw().clone(),
             query: target.query_raw().cloned(),
             authority,
             headers,
+            upgrade,
             body,
         };
         let (answer, transaction) = pipeline::serve(&self.worker, &self.peer, request).await;
         let at_end = progress.is_none_or(|progress| progress.skip_buffered(&self.channel));
         let persistent = persistent && at_end && !self.deadline.is_closing();
-        let sent = self.send(answer, transaction, &method, version, persistent, timeouts).await;
+        let sent = self.send(answer, transaction, &receiver, persistent, timeouts).await;
         match (sent, persistent) {
             (true, true) => Next::Request,
             (true, false) if !at_end || self.channel.has_unread() => Next::Linger,
@@ -176,12 +219,13 @@ impl Connection {
         &self,
         answer: Answer,
         mut transaction: Transaction,
-        method: &Method,
-        version: Version,
+        receiver: &Receiver,
         persistent: bool,
         timeouts: &Timeouts,
     ) -> bool {
-        let bodiless = *method == Method::HEAD
+        let version = receiver.version;
+        let bodiless = receiver.head
+            || matches!(answer.body, AnswerBody::Tunnel(_))
             || answer.status == StatusCode::NO_CONTENT
             || answer.status == StatusCode::NOT_MODIFIED;
         let framing = match answer.body.length() {
@@ -200,8 +244,22 @@ impl Connection {
                 self.write(&out, &bytes, timeouts).await
             }
             AnswerBody::Passing(passing) if !bodiless => {
-                let chunked = matches!(framing, ResponseFraming::Chunked);
-                self.pass(out, *passing, chunked, &mut transaction, timeouts).await
+                let chunks = match framing {
+                    ResponseFraming::Chunked if receiver.trailers => Chunks::WithTrailers,
+                    ResponseFraming::Chunked => Chunks::WithoutTrailers,
+                    _ => Chunks::None,
+                };
+                self.pass(out, *passing, chunks, &mut transaction, timeouts).await
+            }
+            AnswerBody::Tunnel(tunnel) => {
+                let ending = self.write(&out, b"", timeouts).await;
+                if let Ending::Sent = ending {
+                    self.deadline.lift();
+                    let caller = ChannelIo(self.channel.clone());
+                    tunnel.run(&self.worker, caller, &mut transaction).await;
+                }
+                transaction.end(ending);
+                return false;
             }
             _ => self.write(&out, b"", timeouts).await,
         };
@@ -215,11 +273,13 @@ impl Connection {
         &self,
         mut out: BytesMut,
         mut body: PassingBody,
-        chunked: bool,
+        chunks: Chunks,
         transaction: &mut Transaction,
         timeouts: &Timeouts,
     ) -> Ending {
+        let chunked = chunks != Chunks::None;
         let mut open = false;
+        let mut trailers = None;
         loop {
             let piece = match self.ready_piece(&mut body).await {
                 Some(piece) => piece,
@@ -232,11 +292,20 @@ impl Connection {
                         out.clear();
                     }
                     self.deadline.lift();
-                    std::future::poll_fn(|cx| body.poll_data(cx)).await
+                    match self.next_piece(&mut body).await {
+                        Some(piece) => piece,
+                        None => return Ending::Aborted,
+                    }
                 }
             };
             let data = match piece {
-                Some(Ok(data)) => data,
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(frame) => {
+                        trailers = frame.into_trailers().ok();
+                        continue;
+                    }
+                },
                 None => break,
                 // Without the last chunk, or short of its length: the caller can tell that it is not whole.
                 Some(Err(error)) => return Ending::Broken(error.code()),
@@ -258,18 +327,29 @@ impl Connection {
             if open {
                 out.extend_from_slice(CHUNK_TAIL);
             }
-            write_last_chunk(&mut out, None);
+            let trailers = trailers.filter(|_| chunks == Chunks::WithTrailers);
+            write_last_chunk(&mut out, trailers.as_ref().map(Headers::from).as_ref());
         }
         if out.is_empty() { Ending::Sent } else { self.write(&out, b"", timeouts).await }
     }
 
     /// What the body has ready now; nothing if it must be waited for.
-    async fn ready_piece(&self, body: &mut PassingBody) -> Option<Option<Result<Bytes, PassingError>>> {
-        std::future::poll_fn(|cx| {
-            std::task::Poll::Ready(match body.poll_data(cx) {
-                std::task::Poll::Ready(piece) => Some(piece),
-                std::task::Poll::Pending => None,
+    async fn ready_piece(&self, body: &mut PassingBody) -> Option<Piece> {
+        poll_fn(|cx| {
+            Poll::Ready(match body.poll_piece(cx) {
+                Poll::Ready(piece) => Some(piece),
+                Poll::Pending => None,
             })
+        })
+        .await
+    }
+
+    /// The body's next piece; nothing if the caller of a live stream has gone meanwhile.
+    async fn next_piece(&self, body: &mut PassingBody) -> Option<Piece> {
+        poll_fn(|cx| match body.poll_piece(cx) {
+            Poll::Ready(piece) => Poll::Ready(Some(piece)),
+            Poll::Pending if body.is_live() => self.channel.poll_gone(cx).map(|()| None),
+            Poll::Pending => Poll::Pending,
         })
         .await
     }

@@ -17,6 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::answer::{Answer, AnswerBody, PassingError};
@@ -25,9 +26,11 @@ use crate::deadline::{Deadline, Interrupted};
 use crate::pipeline;
 use crate::request::Request;
 use crate::request_body::RequestBody;
+use crate::respond;
 use crate::rewound::Rewound;
 use crate::snapshot::Timeouts;
 use crate::transaction::{Ending, Transaction};
+use crate::tunnel::Tunnel;
 use crate::worker::Worker;
 
 /// Flow-control window of one stream: what a caller may send before anyone reads it.
@@ -61,7 +64,9 @@ pub(crate) async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(PENDING_RESETS)
-        .max_local_error_reset_streams(LOCAL_RESETS);
+        .max_local_error_reset_streams(LOCAL_RESETS)
+        // WebSocket over a stream (RFC 8441): browsers use it where it is offered.
+        .enable_connect_protocol();
     drop(serving);
     let streams = Rc::new(Streams::new(deadline.clone(), timeouts.clone()));
     let service = {
@@ -116,35 +121,74 @@ struct OpenStream {
 struct StreamBody {
     body: AnswerBody,
     transaction: Option<Transaction>,
-    stream: OpenStream,
+    stream: Option<OpenStream>,
 }
 
 async fn call(
     worker: Rc<Worker>,
     peer: Rc<Peer>,
     mut stream: OpenStream,
-    request: http::Request<Incoming>,
+    mut request: http::Request<Incoming>,
 ) -> http::Response<StreamBody> {
-    let method = request.method().clone();
+    let head = request.method() == Method::HEAD;
+    let upgrade = hyper::upgrade::on(&mut request);
     let (answer, transaction) = match translate(request) {
         Ok(request) => Box::pin(pipeline::serve(&worker, &peer, request)).await,
         Err(refusal) => pipeline::refuse_head(&worker, &peer, &refusal),
     };
-    stream.answered();
     let Answer { status, headers, body } = answer;
-    let bodiless =
-        method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
-    let body = if bodiless { AnswerBody::Empty } else { body };
-    let mut response = http::Response::new(StreamBody { body, transaction: Some(transaction), stream });
+    let bodiless = head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    let body = match body {
+        AnswerBody::Tunnel(tunnel) => {
+            tokio::task::spawn_local(serve_tunnel(worker, *tunnel, upgrade, transaction, stream));
+            StreamBody { body: AnswerBody::Empty, transaction: None, stream: None }
+        }
+        body => {
+            stream.answered();
+            let body = if bodiless { AnswerBody::Empty } else { body };
+            StreamBody { body, transaction: Some(transaction), stream: Some(stream) }
+        }
+    };
+    let mut response = http::Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
 
+/// Serves a stream that has become a tunnel. It counts as one that is not answered yet: it has deadlines of its own.
+async fn serve_tunnel(
+    worker: Rc<Worker>,
+    tunnel: Tunnel,
+    upgrade: OnUpgrade,
+    mut transaction: Transaction,
+    _open: OpenStream,
+) {
+    let ending = match upgrade.await {
+        Ok(caller) => {
+            tunnel.run(&worker, TokioIo::new(caller), &mut transaction).await;
+            Ending::Sent
+        }
+        Err(_) => Ending::Aborted,
+    };
+    transaction.end(ending);
+}
+
 /// The same request in our own words. `Host` and `:authority` must not disagree (RFC 9113, section 8.3.1).
 fn translate(request: http::Request<Incoming>) -> Result<Request, Refusal> {
-    let (head, body) = request.into_parts();
-    let mut headers = HeadersBuilder::with_capacity(head.headers.len() + 1, 1024);
+    let (mut head, body) = request.into_parts();
+    let mut headers = HeadersBuilder::with_capacity(head.headers.len() + 2, 1024);
+    // `CONNECT` with `:protocol` is to HTTP/2 what `GET` with `Upgrade` is to HTTP/1 (RFC 8441, section 5). Without
+    // it, it is for forward proxies.
+    let protocol = head.extensions.get::<hyper::ext::Protocol>();
+    let upgrade = match protocol {
+        Some(protocol) if head.method == Method::CONNECT => {
+            headers.push(b"upgrade", protocol.as_str().as_bytes());
+            head.method = Method::GET;
+            true
+        }
+        _ if head.method == Method::CONNECT => return Err(RefusalKind::ConnectRefused.into()),
+        _ => false,
+    };
     for (name, value) in &head.headers {
         headers.push(name.as_str().as_bytes(), value.as_bytes());
     }
@@ -180,6 +224,7 @@ fn translate(request: http::Request<Incoming>) -> Result<Request, Refusal> {
         query,
         authority,
         headers: headers.finish(),
+        upgrade,
         body: if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Http2(body) },
     })
 }
@@ -246,34 +291,51 @@ impl Body for StreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, PassingError>>> {
         let this = self.get_mut();
-        let data = match &mut this.body {
-            AnswerBody::Empty => None,
+        let piece = match &mut this.body {
+            AnswerBody::Empty | AnswerBody::Tunnel(_) => None,
             AnswerBody::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.body = AnswerBody::Empty;
-                Some(Ok(bytes))
+                Some(Ok(Frame::data(bytes)))
             }
-            AnswerBody::Passing(passing) => std::task::ready!(passing.poll_data(cx)),
+            AnswerBody::Passing(passing) => std::task::ready!(passing.poll_piece(cx)),
         };
-        match &data {
-            Some(Ok(bytes)) => {
-                this.stream.streams.progress();
-                if let Some(transaction) = &mut this.transaction {
-                    transaction.count_sent(bytes.len());
+        match &piece {
+            Some(Ok(frame)) => {
+                if let Some(stream) = &this.stream {
+                    stream.streams.progress();
                 }
-                if this.is_end_stream() {
+                if let Some(transaction) = &mut this.transaction {
+                    transaction.count_sent(frame.data_ref().map_or(0, Bytes::len));
+                    if let Some(trailers) = frame.trailers_ref() {
+                        transaction.grpc_told(trailers);
+                    }
+                }
+                if this.is_end_stream() || frame.is_trailers() {
                     this.end(Ending::Sent);
                 }
             }
-            Some(Err(error)) => this.end(Ending::Broken(error.code())),
+            Some(Err(error)) => {
+                let grpc = this.transaction.as_ref().is_some_and(Transaction::is_grpc);
+                let trailers = grpc.then(|| respond::grpc_trailers(error));
+                if let (Some(trailers), Some(transaction)) = (&trailers, &mut this.transaction) {
+                    transaction.grpc_told(trailers);
+                }
+                this.end(Ending::Broken(error.code()));
+                if let Some(trailers) = trailers {
+                    // The caller is told in its own tongue instead of by a reset.
+                    this.body = AnswerBody::Empty;
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+            }
             None => this.end(Ending::Sent),
         }
-        Poll::Ready(data.map(|data| data.map(Frame::data)))
+        Poll::Ready(piece)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.body {
-            AnswerBody::Empty => true,
+            AnswerBody::Empty | AnswerBody::Tunnel(_) => true,
             AnswerBody::Full(bytes) => bytes.is_empty(),
             AnswerBody::Passing(passing) => passing.is_end_stream(),
         }

@@ -22,6 +22,7 @@ mod export;
 mod files;
 mod forward;
 mod gateway;
+mod grpc;
 mod h1;
 mod h2;
 mod judge;
@@ -38,6 +39,8 @@ mod snapshot;
 mod stage;
 mod tls;
 mod transaction;
+mod tunnel;
+mod websocket;
 mod worker;
 
 pub use counts::{Counts, Tally, Waits};

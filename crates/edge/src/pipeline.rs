@@ -3,9 +3,12 @@
 //! Both protocols end here. Every way out is an [`Answer`] and a [`Transaction`]: the response that is sent, and the
 //! event that tells why.
 
+mod streams;
+
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haechi_events::{TraceContext, VerdictRecord, is_sampled};
 use haechi_guard::{Denial, Exchange, Mode, Remedy, Verdict};
@@ -14,16 +17,19 @@ use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{CanonicalPath, Headers, Query, Refusal};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tokio::time::Instant;
 
-use crate::answer::{Answer, AnswerBody, Gathered, PassingBody};
+use self::streams::{is_event_stream, within};
+use crate::answer::{Answer, AnswerBody, Gathered, PassingBody, Patience};
 use crate::connection::Peer;
 use crate::forward::{self, Facts, X_REQUEST_ID};
+use crate::grpc;
 use crate::judge::{self, Findings};
 use crate::request::Request;
-use crate::request_body::{BodyError, RequestBody};
-use crate::respond::{self, Problem};
+use crate::request_body::{BodyError, Progress, RequestBody, StreamLimits};
+use crate::respond::{self, Problem, Tongue};
 use crate::snapshot::{Operation, Snapshot};
-use crate::transaction::Transaction;
+use crate::transaction::{EVENT_STREAM, GRPC, Transaction};
 use crate::worker::Worker;
 
 /// Most parameters in a query: more than any form, few enough to be walked.
@@ -31,6 +37,9 @@ const QUERY_PAIRS: usize = 256;
 
 /// Longest response that is read whole to be judged; longer ones pass unjudged, and the event says so.
 const INSPECTED_RESPONSE: usize = 1024 * 1024;
+
+/// Where another clock runs.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Judges a request and answers it: with the upstream's response, or with the reason why not.
 pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) -> (Answer, Transaction) {
@@ -42,13 +51,22 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
     let snapshot = &served.snapshot;
     let trace = trace(&request, through_proxy, snapshot.sample);
     let mut transaction = Transaction::begin(worker, peer, served, &request, view.addr, &trace);
-    let method = request.method.clone();
+    let grpc = grpc::is_spoken(request.version, &request.headers);
+    let tongue = match &request.method {
+        _ if grpc => Tongue::Grpc,
+        &Method::HEAD => Tongue::HttpHead,
+        _ => Tongue::Http,
+    };
+    if grpc {
+        transaction.speaks(GRPC);
+    }
     let mut call = Call {
         worker,
         snapshot,
         client: view.addr,
         secure: view.proto.map_or(peer.tls.is_some(), |proto| proto == Scheme::Https),
         trace,
+        grpc,
         extra: Vec::new(),
         transaction: &mut transaction,
     };
@@ -58,7 +76,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
         Ok(answer) => answer,
         Err(problem) => {
             transaction.answered_here(&problem);
-            respond::answer(&problem, transaction.id(), &method)
+            respond::answer(&problem, transaction.id(), tongue)
         }
     };
     answer.headers.extend(extra);
@@ -80,7 +98,7 @@ pub(crate) fn slow_head(worker: &Rc<Worker>, peer: &Peer) -> (Answer, Transactio
 fn early(worker: &Rc<Worker>, peer: &Peer, problem: &Problem, code: &'static str) -> (Answer, Transaction) {
     let mut transaction = Transaction::without_request(worker, peer);
     transaction.wire_refused(code, problem);
-    let answer = respond::answer(problem, transaction.id(), &Method::GET);
+    let answer = respond::answer(problem, transaction.id(), Tongue::Http);
     (finish(answer, &mut transaction), transaction)
 }
 
@@ -88,7 +106,7 @@ fn finish(mut answer: Answer, transaction: &mut Transaction) -> Answer {
     if let Ok(id) = HeaderValue::from_bytes(transaction.id().encode().as_bytes()) {
         answer.headers.insert(X_REQUEST_ID, id);
     }
-    transaction.answered(answer.status);
+    transaction.answered(answer.status, &answer.headers);
     answer
 }
 
@@ -99,6 +117,8 @@ struct Call<'a> {
     client: IpAddr,
     secure: bool,
     trace: TraceContext,
+    /// The caller speaks gRPC.
+    grpc: bool,
     /// Headers that guards add to whatever response the caller gets.
     extra: Vec<(HeaderName, HeaderValue)>,
     transaction: &'a mut Transaction,
@@ -140,8 +160,11 @@ impl Call<'_> {
         self.transaction.principal(principal.as_deref());
         judged?;
 
+        let offer = self.offer(operation, &request)?;
+        let deadline = self.deadline(&request)?;
         judge::head(operation, &request.headers, &query, &params, self)?;
-        let body = self.body(operation, &request.headers, request.body).await?;
+        let (body, progress) = self.body(operation, &request.headers, request.body).await?;
+        self.transaction.passes(progress.clone());
 
         let facts = Facts {
             id: self.transaction.id(),
@@ -151,6 +174,7 @@ impl Call<'_> {
             secure: self.secure,
             principal: principal.as_deref(),
             key_headers: &snapshot.key_headers,
+            trailers: progress.is_some(),
         };
         let target = forward::target(&path, &query)
             .ok_or_else(|| bad_request("The path cannot be sent on.".to_owned()))?;
@@ -159,16 +183,38 @@ impl Call<'_> {
             let mut sent = http::Request::new(body);
             sent.method_mut().clone_from(&request.method);
             *sent.headers_mut() = forward::request_headers(&request.headers, &facts);
+            if let Some(offer) = &offer {
+                offer.write(sent.headers_mut());
+            }
             sent
         };
         let again = || spare.as_ref().and_then(OutBody::again).map(build);
         self.transaction.sending();
         let (pools, upstream) = (&self.worker.pools, &operation.upstream);
-        let reply = pools.send(upstream, operation.timeout, &target, build(body), again).await;
+        let reply = match progress {
+            None => {
+                let within = within(operation.timeout, deadline);
+                pools.send(upstream, within, &target, build(body), again).await
+            }
+            // The time for an answer begins when the body has ended, and a long upload is no slow answer.
+            Some(progress) => {
+                let open = if self.grpc { self.snapshot.tunnels.idle } else { self.snapshot.timeouts.body };
+                let sending = pools.send(upstream, within(FOREVER, deadline), &target, build(body), again);
+                tokio::select! {
+                    reply = sending => reply,
+                    () = progress.stalled(open, operation.timeout) => Err(upstream.stalled()),
+                }
+            }
+        };
         match reply {
             Ok(reply) => {
                 self.transaction.upstream(&reply);
-                self.response(operation, &request.method, reply).await
+                match offer {
+                    Some(offer) if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                        self.switch(&offer, &request.headers, reply).await
+                    }
+                    _ => self.response(operation, &request.method, deadline, reply).await,
+                }
             }
             Err(error) => Err(self.upstream_failed(&error)),
         }
@@ -193,14 +239,15 @@ impl Call<'_> {
         operation: &Operation,
         headers: &Headers,
         body: RequestBody,
-    ) -> Result<OutBody, Problem> {
+    ) -> Result<(OutBody, Option<Rc<Progress>>), Problem> {
         let limit = operation.body_limit;
         if body.declared().is_some_and(|declared| declared > limit) {
             return Err(self.body_failed(&BodyError::TooLarge { limit }));
         }
         if !operation.contract.as_ref().is_some_and(|contract| contract.inspects_body) {
-            let idle = self.snapshot.timeouts.body;
-            return Ok(body.into_stream(limit, idle));
+            // Who speaks gRPC may have nothing to say for long.
+            let idle = if self.grpc { self.snapshot.tunnels.idle } else { self.snapshot.timeouts.body };
+            return Ok(body.into_stream(StreamLimits { length: limit, idle, rate: operation.rate }));
         }
         let whole = body
             .read_whole(limit, self.snapshot.timeouts.body, &self.worker.shared.bodies)
@@ -208,7 +255,7 @@ impl Call<'_> {
             .map_err(|error| self.body_failed(&error))?;
         self.transaction.received(whole.len());
         judge::body(operation, headers, &whole, self)?;
-        Ok(if whole.is_empty() { OutBody::Empty } else { OutBody::Full(whole) })
+        Ok((if whole.is_empty() { OutBody::Empty } else { OutBody::Full(whole) }, None))
     }
 
     fn body_failed(&mut self, error: &BodyError) -> Problem {
@@ -251,11 +298,9 @@ impl Call<'_> {
                 "upstream-unreachable",
                 "The service behind the gateway cannot be reached.",
             ),
-            UpstreamError::Broken { .. } => Problem::new(
-                StatusCode::BAD_GATEWAY,
-                "upstream-broken",
-                "The service behind the gateway broke off, or its answer is not HTTP.",
-            ),
+            UpstreamError::Broken { .. } => {
+                upstream_broken("The service behind the gateway broke off, or its answer is not HTTP.")
+            }
         }
     }
 
@@ -264,21 +309,24 @@ impl Call<'_> {
         &mut self,
         operation: &Operation,
         method: &Method,
+        deadline: Option<Instant>,
         reply: Reply,
     ) -> Result<Answer, Problem> {
         let (mut head, body) = reply.response.into_parts();
         if head.status.is_informational() {
-            return Err(Problem::new(
-                StatusCode::BAD_GATEWAY,
-                "upstream-broken",
-                "The service behind the gateway changed the protocol unasked.",
-            ));
+            return Err(upstream_broken("The service behind the gateway changed the protocol unasked."));
         }
         let bodiless = *method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
         forward::response_headers(&mut head.headers, bodiless);
-        let mut body = PassingBody::pass(body, reply.lease, operation.upstream.body_idle);
+        let live = is_event_stream(&head.headers);
+        if live {
+            self.transaction.speaks(EVENT_STREAM);
+        }
+        let idle = operation.upstream.body_idle;
+        let idle = if live || self.grpc { idle.max(self.snapshot.tunnels.idle) } else { idle };
+        let mut body = PassingBody::pass(body, reply.lease, Patience { idle, until: deadline, live });
         if let Some(contract) = operation.contract.as_ref().filter(|contract| contract.response != Mode::Off)
-            && !bodiless
+            && !(bodiless || live || self.grpc || head.status == StatusCode::PARTIAL_CONTENT)
         {
             body = self.judge_response(operation, contract, &head, body).await?;
         }
@@ -301,11 +349,7 @@ impl Call<'_> {
             Gathered::TooLong(body) => return Ok(body),
             Gathered::Failed(error) => {
                 self.transaction.wire(error.code(), "the response ended early");
-                return Err(Problem::new(
-                    StatusCode::BAD_GATEWAY,
-                    "upstream-broken",
-                    "The service behind the gateway broke off its response.",
-                ));
+                return Err(upstream_broken("The service behind the gateway broke off its response."));
             }
         };
         let violations = contract.operation.validate_response(head.status.as_u16(), content_type, &whole);
@@ -369,6 +413,10 @@ fn malformed(refusal: &Refusal) -> Problem {
 
 fn bad_request(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+}
+
+fn upstream_broken(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::BAD_GATEWAY, "upstream-broken", detail)
 }
 
 /// The body's own error inside what looks like an upstream's.

@@ -23,5 +23,7 @@ pub(crate) struct Request {
     /// `Host`, or `:authority`.
     pub(crate) authority: Option<Authority>,
     pub(crate) headers: Headers,
+    /// Whether the caller offers another protocol, and the connection could change to it.
+    pub(crate) upgrade: bool,
     pub(crate) body: RequestBody,
 }

@@ -6,12 +6,13 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use haechi_upstream::OutBody;
-use haechi_wire::Refusal;
-use haechi_wire::h1::{BodyPart, BodyReader, CONTINUE};
+use haechi_wire::h1::{BodyPart, BodyReader, CONTINUE, may_trail};
+use haechi_wire::{Headers, Refusal, RefusalKind};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -42,6 +43,25 @@ pub(crate) struct H1Progress {
     done: Cell<bool>,
     /// The client waits for `100 Continue` before it sends.
     awaited: Cell<bool>,
+}
+
+/// What a body that passes is held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamLimits {
+    /// Bytes in all.
+    pub(crate) length: u64,
+    /// Longest silence.
+    pub(crate) idle: Duration,
+    /// Bytes a second, on the average of the time that the caller made us wait. None where silence is no fault.
+    pub(crate) rate: Option<u64>,
+}
+
+/// How far a body that passes has come. Shared by the upstream's task, which reads it, and the call that waits.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bytes: Cell<u64>,
+    last: Cell<Instant>,
+    ended: Cell<bool>,
 }
 
 /// Why a body could not be read.
@@ -124,12 +144,21 @@ impl RequestBody {
         Ok(share.hold(bytes))
     }
 
-    /// Lets it pass as it arrives: at most `limit` bytes, never silent for longer than `idle`.
-    pub(crate) fn into_stream(self, limit: u64, idle: Duration) -> OutBody {
+    /// Lets it pass as it arrives, within these limits.
+    pub(crate) fn into_stream(self, limits: StreamLimits) -> (OutBody, Option<Rc<Progress>>) {
         if self.is_empty() {
-            return OutBody::Empty;
+            return (OutBody::Empty, None);
         }
-        OutBody::Stream(Box::pin(Passing { body: self, limit, left: limit, idle, silence: None }))
+        let progress = Rc::new(Progress::new());
+        let passing = Passing {
+            body: self,
+            limits,
+            progress: progress.clone(),
+            silence: None,
+            waiting: None,
+            waited: Duration::ZERO,
+        };
+        (OutBody::Stream(Box::pin(passing)), Some(progress))
     }
 }
 
@@ -143,10 +172,13 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Http1(body) => body.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
-            Self::Http2(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(|_| BodyError::Gone))),
+            Self::Http1(body) => body.poll_frame(cx),
+            Self::Http2(body) => Pin::new(body).poll_frame(cx).map(|frame| {
+                frame.map(|frame| match frame {
+                    Ok(frame) => checked(frame),
+                    Err(_) => Err(BodyError::Gone),
+                })
+            }),
         }
     }
 
@@ -177,14 +209,14 @@ impl H1Body {
         (Self { channel, progress: progress.clone(), declared }, progress)
     }
 
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let part = self.channel.with_unread(|unread| self.progress.reader.borrow_mut().read(unread));
             match part {
-                Ok(BodyPart::Data(data)) => return Poll::Ready(Some(Ok(data))),
-                Ok(BodyPart::End { .. }) => {
+                Ok(BodyPart::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(BodyPart::End { trailers }) => {
                     self.progress.done.set(true);
-                    return Poll::Ready(None);
+                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(map(&trailers)))));
                 }
                 Ok(BodyPart::Incomplete) => {}
                 Err(refusal) => return Poll::Ready(Some(Err(BodyError::Malformed(refusal)))),
@@ -223,13 +255,41 @@ impl H1Progress {
 
 // === Passing ===
 
-/// A body that passes as it arrives, within its limit.
+/// A body that passes as it arrives, within its limits.
 struct Passing {
     body: RequestBody,
-    limit: u64,
-    left: u64,
-    idle: Duration,
+    limits: StreamLimits,
+    progress: Rc<Progress>,
     silence: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Since when the caller makes us wait.
+    waiting: Option<Instant>,
+    /// How long it did so far.
+    waited: Duration,
+}
+
+/// How long a caller may take before its rate is looked at: a slow start is no slow body.
+const RATE_AFTER: Duration = Duration::from_secs(30);
+
+impl Passing {
+    /// Counts a frame, and says whether it is still within the limits.
+    fn count(&mut self, frame: &Frame<Bytes>, now: Instant) -> Result<(), BodyError> {
+        if let Some(since) = self.waiting.take() {
+            self.waited += now.duration_since(since);
+        }
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let bytes = self.progress.bytes.get().saturating_add(length);
+        if bytes > self.limits.length {
+            return Err(BodyError::TooLarge { limit: self.limits.length });
+        }
+        self.progress.bytes.set(bytes);
+        self.progress.last.set(now);
+        match self.limits.rate {
+            Some(rate) if self.waited > RATE_AFTER && bytes < rate.saturating_mul(self.waited.as_secs()) => {
+                Err(BodyError::TooSlow)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Body for Passing {
@@ -241,26 +301,22 @@ impl Body for Passing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            let idle = self.idle;
+            let idle = self.limits.idle;
+            self.waiting.get_or_insert_with(Instant::now);
             let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
             ready!(silence.as_mut().poll(cx));
             return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
         };
         self.silence = None;
-        Poll::Ready(match frame {
-            Some(Ok(frame)) => {
-                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                match self.left.checked_sub(length) {
-                    Some(left) => {
-                        self.left = left;
-                        Some(Ok(frame))
-                    }
-                    None => Some(Err(BodyError::TooLarge { limit: self.limit }.into())),
-                }
-            }
-            Some(Err(error)) => Some(Err(error.into())),
-            None => None,
-        })
+        let frame = match frame {
+            Some(Ok(frame)) => self.count(&frame, Instant::now()).map(|()| Some(frame)),
+            Some(Err(error)) => Err(error),
+            None => Ok(None),
+        };
+        if self.is_end_stream() || !matches!(frame, Ok(Some(_))) {
+            self.progress.ended.set(true);
+        }
+        Poll::Ready(frame.map_err(Into::into).transpose())
     }
 
     fn is_end_stream(&self) -> bool {
@@ -270,6 +326,57 @@ impl Body for Passing {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    fn new() -> Self {
+        Self { bytes: Cell::new(0), last: Cell::new(Instant::now()), ended: Cell::new(false) }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// Waits until nothing has moved for `open`, or, once the body has ended, for `ended`.
+    pub(crate) async fn stalled(&self, open: Duration, ended: Duration) {
+        loop {
+            let due = |progress: &Self| {
+                progress.last.get() + if progress.ended.get() { ended } else { open.max(ended) }
+            };
+            let now = Instant::now();
+            // The end may come at any time, so an open body is looked at again after the shorter time.
+            let Some(left) = due(self).checked_duration_since(now).filter(|left| !left.is_zero()) else {
+                return;
+            };
+            tokio::time::sleep(left.min(ended)).await;
+        }
+    }
+}
+
+// === trailers ===
+
+/// A frame of HTTP/2 under the same rule as the trailers of HTTP/1.
+fn checked(frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
+    match frame.trailers_ref() {
+        Some(trailers) if !trailers.keys().all(|name| may_trail(name.as_str().as_bytes())) => {
+            Err(BodyError::Malformed(RefusalKind::ForbiddenTrailer.into()))
+        }
+        _ => Ok(frame),
+    }
+}
+
+fn map(trailers: &Headers) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(trailers.len());
+    for (at, field) in trailers.iter().enumerate() {
+        let value = trailers.value_bytes(at).map(HeaderValue::from_maybe_shared);
+        if let (Ok(name), Some(Ok(value))) = (HeaderName::from_bytes(field.name), value) {
+            map.append(name, value);
+        }
+    }
+    map
 }
 
 // === impl BodyError ===

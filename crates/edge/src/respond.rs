@@ -4,10 +4,11 @@ use bytes::Bytes;
 use haechi_events::RequestId;
 use haechi_guard::{Denial, Reason};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
-use crate::answer::{Answer, AnswerBody};
+use crate::answer::{Answer, AnswerBody, PassingError};
+use crate::grpc;
 
 /// Problem types live under this URI; each is a chapter of the manual.
 const TYPES: &str = "https://haechi.dev/problems/";
@@ -22,6 +23,17 @@ pub(crate) struct Problem {
     /// Shown to the caller: what an honest client needs to mend its call.
     pub(crate) errors: Vec<Reason>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// How a caller is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tongue {
+    /// By a status and a document.
+    Http,
+    /// By a status and the length of the document (`HEAD`).
+    HttpHead,
+    /// By `grpc-status`, in a response without content.
+    Grpc,
 }
 
 /// The response's body.
@@ -47,7 +59,13 @@ struct Item<'a> {
 }
 
 /// The response that tells the caller.
-pub(crate) fn answer(problem: &Problem, id: RequestId, method: &Method) -> Answer {
+pub(crate) fn answer(problem: &Problem, id: RequestId, tongue: Tongue) -> Answer {
+    if tongue == Tongue::Grpc {
+        let mut headers = grpc::status(grpc::Code::of(problem.status), &problem.detail);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.extend(problem.headers.iter().cloned());
+        return Answer { status: StatusCode::OK, headers, body: AnswerBody::Empty };
+    }
     let document = Document {
         r#type: format!("{TYPES}{}", problem.kind),
         title: title(problem.kind, problem.status),
@@ -61,13 +79,23 @@ pub(crate) fn answer(problem: &Problem, id: RequestId, method: &Method) -> Answe
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.extend(problem.headers.iter().cloned());
-    let body = if *method == Method::HEAD {
+    let body = if tongue == Tongue::HttpHead {
         headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         AnswerBody::Empty
     } else {
         AnswerBody::Full(Bytes::from(body))
     };
     Answer { status: problem.status, headers, body }
+}
+
+/// The trailers that tell a gRPC caller why its response ends here.
+pub(crate) fn grpc_trailers(error: &PassingError) -> HeaderMap {
+    let (code, message) = match error {
+        PassingError::Broken => (grpc::Code::Unavailable, "The service behind the gateway broke off."),
+        PassingError::Silent => (grpc::Code::Unavailable, "The service behind the gateway fell silent."),
+        PassingError::Overdue => (grpc::Code::DeadlineExceeded, "The call's deadline has passed."),
+    };
+    grpc::status(code, message)
 }
 
 // === impl Problem ===
@@ -143,6 +171,7 @@ fn title(kind: &str, status: StatusCode) -> &'static str {
         "rate-limited" => "Too many requests",
         "contract-violation" => "The request breaks the API's contract",
         "body-too-large" => "The body is too large",
+        "upgrade-refused" => "This protocol is not offered here",
         "upstream-timeout" => "The service did not answer in time",
         "upstream-unreachable" | "upstream-broken" => "The service cannot be reached",
         "response-refused" => "The service's response breaks the API's contract",
@@ -162,7 +191,7 @@ mod tests {
         let mut problem =
             Problem::new(StatusCode::BAD_REQUEST, "contract-violation", "Two things are wrong.");
         problem.errors.push(Reason::new("schema", "too small").at("/quantity").rule("#/x"));
-        let answer = answer(&problem, id, &Method::POST);
+        let answer = answer(&problem, id, Tongue::Http);
         let AnswerBody::Full(body) = answer.body else { panic!("a body") };
         let json: serde_json::Value = serde_json::from_slice(&body).expect("json");
         assert_eq!(
@@ -195,8 +224,34 @@ mod tests {
     #[test]
     fn a_head_request_gets_the_length_and_no_body() {
         let problem = Problem::new(StatusCode::NOT_FOUND, "unknown-api", "No API is served here.");
-        let answer = answer(&problem, RequestId::generate(UNIX_EPOCH), &Method::HEAD);
+        let answer = answer(&problem, RequestId::generate(UNIX_EPOCH), Tongue::HttpHead);
         assert!(matches!(answer.body, AnswerBody::Empty));
         assert_ne!(answer.headers[http::header::CONTENT_LENGTH], "0");
+    }
+
+    #[test]
+    fn a_grpc_caller_is_told_in_its_own_tongue() {
+        for (status, code) in [
+            (400, "3"),
+            (401, "16"),
+            (403, "7"),
+            (404, "12"),
+            (405, "12"),
+            (413, "8"),
+            (429, "8"),
+            (408, "4"),
+            (504, "4"),
+            (502, "14"),
+            (503, "14"),
+            (418, "2"),
+        ] {
+            let problem = Problem::new(StatusCode::from_u16(status).unwrap(), "x", "Not this time.");
+            let answer = answer(&problem, RequestId::generate(UNIX_EPOCH), Tongue::Grpc);
+            assert_eq!(answer.status, StatusCode::OK);
+            assert_eq!(answer.headers["grpc-status"], code, "{status}");
+            assert_eq!(answer.headers["grpc-message"], "Not this time.");
+            assert_eq!(answer.headers[CONTENT_TYPE], "application/grpc");
+            assert!(matches!(answer.body, AnswerBody::Empty));
+        }
     }
 }

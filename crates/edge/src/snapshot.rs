@@ -23,6 +23,7 @@ pub(crate) use self::services::Reach;
 use self::services::ServiceRoutes;
 use crate::connection::Peer;
 use crate::jwks::Source;
+use crate::tunnel::TunnelLimits;
 
 /// What one configuration means. Made by [`Snapshot::compile`].
 pub struct Snapshot {
@@ -49,6 +50,7 @@ pub struct Snapshot {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: u32,
     pub(crate) body_memory: usize,
+    pub(crate) tunnels: TunnelLimits,
     /// Share of traces that are exported, 0 to 1.
     pub(crate) sample: f64,
     /// Headers that carry API keys.
@@ -125,11 +127,22 @@ pub(crate) struct Operation {
     /// The guards on the head, in order.
     pub(crate) guards: Vec<(Mode, Arc<dyn Guard>)>,
     pub(crate) contract: Option<Contracted>,
+    /// Bytes of a request's body.
     pub(crate) body_limit: u64,
+    /// Bytes a second that a body must come with, if it passes unread by choice.
+    pub(crate) rate: Option<u64>,
+    /// Whether it can become a WebSocket connection.
+    pub(crate) websocket: Option<WebSocket>,
     /// From the request's first byte to the upstream's head of the response.
     pub(crate) timeout: Duration,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: Arc<OperationMetrics>,
+}
+
+/// How an operation becomes a WebSocket connection.
+pub(crate) struct WebSocket {
+    /// Web sites that may open one; all if empty.
+    pub(crate) origins: Vec<String>,
 }
 
 /// What the contract is asked.

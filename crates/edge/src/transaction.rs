@@ -11,14 +11,21 @@ use haechi_events::{
 use haechi_guard::{Mode, Principal};
 use haechi_upstream::{Reply, UpstreamError};
 use haechi_wire::{CanonicalPath, Query};
-use http::{StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 
 use crate::connection::Peer;
+use crate::grpc;
 use crate::request::Request;
+use crate::request_body::Progress;
 use crate::respond::Problem;
 use crate::snapshot::Operation;
 use crate::stage::{Served, Stage};
 use crate::worker::Worker;
+
+/// What is spoken above HTTP, as events name it.
+pub(crate) const GRPC: &str = "grpc";
+pub(crate) const WEBSOCKET: &str = "websocket";
+pub(crate) const EVENT_STREAM: &str = "event-stream";
 
 /// Longest text of a caller in an event.
 const TEXT: usize = 512;
@@ -34,6 +41,8 @@ pub(crate) struct Transaction {
     sent_at: Option<Instant>,
     /// How long the caller waited for the head of the response.
     waited: Option<Duration>,
+    /// Of a request body that passes.
+    progress: Option<Rc<Progress>>,
 }
 
 /// How a response ended.
@@ -90,6 +99,7 @@ impl Transaction {
             started: request.started,
             sent_at: None,
             waited: None,
+            progress: None,
         }
     }
 
@@ -107,6 +117,7 @@ impl Transaction {
             started: Instant::now(),
             sent_at: None,
             waited: None,
+            progress: None,
         }
     }
 
@@ -211,6 +222,35 @@ impl Transaction {
         self.note(|event| event.request_bytes = bytes as u64);
     }
 
+    /// A body passes; how far it came is in the event.
+    pub(crate) fn passes(&mut self, progress: Option<Rc<Progress>>) {
+        self.progress = progress;
+    }
+
+    /// What is spoken above HTTP.
+    pub(crate) fn speaks(&mut self, protocol: &'static str) {
+        self.note(|event| event.protocol = protocol.into());
+    }
+
+    /// Whether the caller speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.event.as_ref().is_some_and(|event| event.protocol == Text::Static(GRPC))
+    }
+
+    /// A head or trailers, which may tell a gRPC status.
+    pub(crate) fn grpc_told(&mut self, fields: &HeaderMap) {
+        if self.is_grpc()
+            && let Some(status) = grpc::told(fields)
+        {
+            self.note(|event| event.grpc_status = Some(status));
+        }
+    }
+
+    /// A tunnel has ended; so many bytes went either way.
+    pub(crate) fn tunnelled(&mut self, up: u64, down: u64) {
+        self.note(|event| (event.request_bytes, event.response_bytes) = (up, down));
+    }
+
     /// The request leaves for the upstream.
     pub(crate) fn sending(&mut self) {
         let now = Instant::now();
@@ -257,7 +297,8 @@ impl Transaction {
     }
 
     /// The response's head is known.
-    pub(crate) fn answered(&mut self, status: StatusCode) {
+    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.grpc_told(headers);
         self.waited = Some(self.started.elapsed());
         self.note(|event| event.status = status.as_u16());
     }
@@ -276,6 +317,9 @@ impl Transaction {
         let Some(mut event) = self.event.take() else { return };
         let duration = self.started.elapsed();
         event.duration_us = micros(duration);
+        if let Some(progress) = &self.progress {
+            event.request_bytes = progress.bytes();
+        }
         match ending {
             Ending::Sent => {}
             // What was refused stays refused, whether or not the caller waited to hear it.

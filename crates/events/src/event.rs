@@ -66,6 +66,9 @@ pub struct Event {
     /// `1.0`, `1.1` or `2`.
     #[serde(skip_serializing_if = "is_empty")]
     pub http_version: Text,
+    /// What was spoken above HTTP: `websocket`, `grpc` or `event-stream`; empty for plain HTTP.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub protocol: Text,
     /// The method.
     #[serde(skip_serializing_if = "is_empty")]
     pub method: Text,
@@ -93,15 +96,18 @@ pub struct Event {
     /// The request's `Content-Type`.
     #[serde(skip_serializing_if = "is_empty")]
     pub content_type: Text,
-    /// Bytes of the request's body that were read to be judged.
+    /// Bytes of the request's body that were read, or passed; of a WebSocket connection, all that the caller sent.
     #[serde(skip_serializing_if = "is_zero")]
     pub request_bytes: u64,
-    /// Bytes of the response's body that were sent.
+    /// Bytes of the response's body that were sent; of a WebSocket connection, all that the upstream sent.
     #[serde(skip_serializing_if = "is_zero")]
     pub response_bytes: u64,
     /// The response's status; 0 if none was sent.
     #[serde(skip_serializing_if = "is_zero16")]
     pub status: u16,
+    /// The gRPC status that the caller was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u16>,
     /// The guard, or `wire` or `upstream`, that decided.
     #[serde(skip_serializing_if = "is_empty")]
     pub decided_by: Text,

@@ -40,7 +40,7 @@ pub(crate) async fn connect(endpoint: &Endpoint, tls: &ClientTls) -> io::Result<
         .map_err(io::Error::other)?;
     tokio::task::spawn_local(async move {
         // Its errors reach the caller through the exchange that was in flight; an idle connection's end is no news.
-        let _ = connection.await;
+        let _ = connection.with_upgrades().await;
     });
     Ok(sender)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::ClientTls;
+use crate::{ClientTls, UpstreamError};
 
 /// How an endpoint is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,17 @@ pub struct Upstream {
 /// A host or prefix that cannot stand in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointError(String);
+
+// === impl Upstream ===
+
+impl Upstream {
+    /// What a call is told that nothing moves any more of.
+    pub fn stalled(&self) -> UpstreamError {
+        let endpoint =
+            self.endpoints.first().map_or_else(|| Arc::from(""), |endpoint| endpoint.name().clone());
+        UpstreamError::Timeout { endpoint }
+    }
+}
 
 // === impl Endpoint ===
 

@@ -44,6 +44,7 @@ mod write;
 
 pub use body::{BodyPart, BodyReader};
 pub use head::{Head, HeadReader};
+pub use rules::may_trail;
 pub use target::{Target, TargetForm};
 pub use write::{CHUNK_TAIL, CONTINUE, ResponseFraming, write_chunk, write_last_chunk, write_response_head};
 

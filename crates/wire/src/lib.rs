@@ -6,6 +6,7 @@
 //! - [`CanonicalPath`], [`Query`] and [`Authority`] are the canonical request: one spelling for each resource. What
 //!   guards judge is what the upstream is sent.
 //! - [`Headers`] is the one view of header fields: in order, in the case they were received, over shared bytes.
+//! - [`websocket`] follows the frames of a tunnel.
 //! - [`forwarded`] tells the caller's address from what trusted proxies say of it.
 //! - [`proxy`] is what a load balancer that passes connections on says before the first byte (the PROXY protocol).
 //!
@@ -34,6 +35,7 @@ mod refusal;
 
 #[cfg(feature = "shapes")]
 pub mod shapes;
+pub mod websocket;
 
 pub use authority::Authority;
 pub use headers::{Field, Headers, HeadersBuilder};

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::BodyLimit;
 
 const GOOD: &str = r#"haechi: 1
 workers: 2
@@ -60,11 +61,14 @@ fn a_good_file_is_read_whole() {
     assert_eq!(config.limits.headers, 100);
     let orders = &config.apis[0].1;
     let settings = crate::effective(&config, orders, "getMenu");
-    assert_eq!((settings.auth, settings.body, settings.exposed), (crate::model::Auth::None, 4096, false));
+    assert_eq!(
+        (settings.auth, settings.body, settings.exposed),
+        (crate::model::Auth::None, BodyLimit::Bytes(4096), false)
+    );
     assert_eq!(settings.limits, haechi_guard::Mode::Observe);
     assert_eq!(settings.timeout, std::time::Duration::from_millis(800));
     let other = crate::effective(&config, orders, "other");
-    assert_eq!(other.body, 1024 * 1024);
+    assert_eq!(other.body, BodyLimit::Bytes(1024 * 1024));
     assert_eq!(config.plans["partners"].burst, 200);
 }
 

@@ -142,6 +142,14 @@ impl Changes {
         ] {
             self.ordered("limit", ALL, name, values, |bytes| show_size(*bytes as u64));
         }
+        for (name, values) in [
+            ("stream_body", (a.stream_body, b.stream_body)),
+            ("websocket_message", (a.websocket_message, b.websocket_message)),
+        ] {
+            self.ordered("limit", ALL, name, values, |bytes| show_size(*bytes));
+        }
+        let rate = (std::cmp::Reverse(a.stream_rate), std::cmp::Reverse(b.stream_rate));
+        self.ordered("limit", ALL, "stream_rate", rate, |rate| format!("{}/s", show_size(rate.0)));
         self.ordered("limit", ALL, "headers", (a.headers, b.headers), ToString::to_string);
         self.ordered("limit", ALL, "streams", (a.streams, b.streams), ToString::to_string);
         self.ordered("limit", ALL, "connections", (a.connections, b.connections), ToString::to_string);
@@ -155,6 +163,8 @@ impl Changes {
             ("timeouts.head", (a.head, b.head)),
             ("timeouts.body", (a.body, b.body)),
             ("timeouts.idle", (a.idle, b.idle)),
+            ("timeouts.stream", (a.stream, b.stream)),
+            ("timeouts.websocket", (a.websocket, b.websocket)),
             ("timeouts.write", (a.write, b.write)),
         ] {
             self.ordered("limit", ALL, name, values, |time| show_duration(*time));

@@ -1,6 +1,6 @@
 //! What is served without a contract, and how callers arrive.
 
-use super::{Known, body_size, modes, plan_choice, upstream, written_auth};
+use super::{Known, body_limit, body_size, modes, plan_choice, upstream, websocket, written_auth};
 use crate::diagnostic::Diagnostic;
 use crate::model::{Channel, Service};
 use crate::reader::{Fields, Mistakes, list, names, word};
@@ -67,7 +67,8 @@ fn service(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Servic
     let plan = fields.get("plan").map(|node| plan_choice(node, known, mistakes)).unwrap_or_default();
     let modes = modes(fields.get("modes"), mistakes);
     let methods = methods(&fields, mistakes);
-    let body = body_size(&fields, "body", known, mistakes);
+    let body = body_limit(&fields, known, mistakes);
+    let websocket = websocket(&fields, mistakes);
     Some(Service {
         host: host.map(|host| host.to_ascii_lowercase()),
         prefix: prefix?,
@@ -77,6 +78,7 @@ fn service(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Servic
         modes,
         methods,
         body,
+        websocket,
     })
 }
 

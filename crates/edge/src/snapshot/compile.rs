@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use haechi_config::model::{self, Auth, Identity, JwksSource, Per};
+use haechi_config::model::{self, Auth, BodyLimit, Identity, JwksSource, Per};
 use haechi_config::plan::{OperationView, Operations};
 use haechi_config::{
     Config, Diagnostic, Diagnostics, OperationSettings, api_defaults, effective, service_settings,
@@ -20,11 +20,13 @@ use http::{HeaderName, Method};
 
 use super::{
     Api, Contracted, Listener, Operation, Protocols, Reach, Service, ServiceRoutes, Snapshot, Timeouts,
+    WebSocket,
 };
 use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
 use crate::tls::{self, PemPair, TlsOptions};
+use crate::tunnel::TunnelLimits;
 
 /// Longest silence inside a response body, and the least time any upstream gets for one.
 const BODY_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -144,6 +146,11 @@ impl Snapshot {
             connections: limits.connections,
             connections_per_address: limits.connections_per_address,
             body_memory: limits.body_memory,
+            tunnels: TunnelLimits {
+                idle: limits.timeouts.stream,
+                lifetime: limits.timeouts.websocket,
+                message: limits.websocket_message,
+            },
             sample: config.otlp.as_ref().map_or(0.0, |otlp| otlp.sample),
             key_headers: identities.key_headers,
             jwks: identities.sources,
@@ -388,7 +395,9 @@ impl Compiler<'_> {
             contract: contract
                 .filter(|_| settings.validate_request != Mode::Off || settings.validate_response != Mode::Off)
                 .map(|operation| contracted(&settings, operation)),
-            body_limit: settings.body,
+            body_limit: self.body_limit(&settings),
+            rate: self.body_rate(&settings),
+            websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
             timeout: settings.timeout,
             upstream: upstream.clone(),
             metrics: self.lasting.metrics.operation(name, id),
@@ -445,7 +454,9 @@ impl Compiler<'_> {
             exposed: true,
             guards: self.guards(&settings, identities, plans),
             contract: None,
-            body_limit: settings.body,
+            body_limit: self.body_limit(&settings),
+            rate: self.body_rate(&settings),
+            websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
             timeout: settings.timeout,
             upstream,
             metrics: self.lasting.metrics.operation(name, "-"),
@@ -517,6 +528,17 @@ impl Compiler<'_> {
         })
     }
 
+    fn body_limit(&self, settings: &OperationSettings) -> u64 {
+        match settings.body {
+            BodyLimit::Bytes(bytes) => bytes,
+            BodyLimit::Stream => self.config.limits.stream_body,
+        }
+    }
+
+    fn body_rate(&self, settings: &OperationSettings) -> Option<u64> {
+        (settings.body == BodyLimit::Stream).then_some(self.config.limits.stream_rate)
+    }
+
     fn guards(
         &self,
         settings: &OperationSettings,
@@ -567,10 +589,16 @@ fn check_route(host: Option<&str>, prefix: &str) -> Result<(), String> {
 fn contracted(settings: &OperationSettings, operation: &Arc<haechi_contract::Operation>) -> Contracted {
     Contracted {
         request: settings.validate_request,
-        response: if operation.inspects_response() { settings.validate_response } else { Mode::Off },
+        response: if operation.inspects_response() && settings.body != BodyLimit::Stream {
+            settings.validate_response
+        } else {
+            Mode::Off
+        },
         head_options: HeadOptions { unknown_parameters: settings.unknown_parameters != Mode::Off },
         unknown_parameters: settings.unknown_parameters,
-        inspects_body: settings.validate_request != Mode::Off && operation.inspects_body(),
+        inspects_body: settings.validate_request != Mode::Off
+            && settings.body != BodyLimit::Stream
+            && operation.inspects_body(),
         operation: operation.clone(),
     }
 }

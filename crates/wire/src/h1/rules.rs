@@ -82,7 +82,7 @@ pub(super) fn judge(bytes: &[u8], spans: &[Span], version: Version) -> Result<Me
 
 /// Whether a trailer may have this name (RFC 9110, 6.5.1): nothing that frames, routes, authenticates, describes
 /// the content or directs the request, since who merges trailers into headers would let them speak after the guards.
-pub(super) fn may_trail(name: &[u8]) -> bool {
+pub fn may_trail(name: &[u8]) -> bool {
     const FORBIDDEN: [&str; 28] = [
         "accept-encoding",
         "cache-control",
