@@ -8,10 +8,12 @@
 mod clients;
 mod gateway;
 mod origin;
+mod peer;
 
 pub use clients::{Raw, Response, have, python, run};
 pub use gateway::{Gateway, binary};
 pub use origin::{Origin, Seen};
+pub use peer::Peer;
 
 use std::time::Duration;
 

@@ -24,6 +24,8 @@ mod services;
 mod shop;
 #[path = "gateway/smuggling.rs"]
 mod smuggling;
+#[path = "gateway/websocket.rs"]
+mod websocket;
 
 /// The contract most tests use: items with an id, and a body to validate.
 pub const SPEC: &str = r#"

@@ -5,6 +5,7 @@ use haechi_contract::json::parse_strict;
 use haechi_identity::ApiKey;
 use haechi_wire::proxy::{Header, HeaderReader, ProxyRefusal};
 use haechi_wire::h1::{BodyPart, BodyReader, HeadReader, Limits};
+use haechi_wire::websocket::{Frames, Sender};
 use haechi_wire::{CanonicalPath, Query, shapes};
 
 pub struct Target {
@@ -20,6 +21,7 @@ pub const ALL: &[Target] = &[
     Target { name: "query", seeds: queries, run: query },
     Target { name: "json", seeds: documents, run: json },
     Target { name: "config", seeds: configurations, run: config },
+    Target { name: "websocket", seeds: frames, run: websocket },
     Target { name: "credentials", seeds: credentials, run: credential },
 ];
 
@@ -192,6 +194,28 @@ fn config(input: &[u8]) {
         assert!(one.line <= text.lines().count() + 1, "{wrong}");
     }
     let _ = (wrong.render(true), wrong.to_json());
+}
+
+fn frames() -> Vec<Vec<u8>> {
+    let long = [&[0x82, 0xfe, 1, 0, 9, 9, 9, 9][..], &[b'x'; 256]].concat();
+    let fragments = vec![0x01, 0x82, 0, 0, 0, 0, b'a', b'b', 0x89, 0x80, 0, 0, 0, 0, 0x80, 0x80, 0, 0, 0, 0];
+    vec![long, fragments, vec![0x88, 0x82, 0, 0, 0, 0, 3, 0xe8], vec![0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]]
+}
+
+/// Frames mean the same however they are cut into reads.
+fn websocket(input: &[u8]) {
+    for (sender, extended) in [(Sender::Client, false), (Sender::Server, true)] {
+        let outcome = |step: usize| {
+            let mut frames = Frames::new(sender, extended, 1000);
+            input
+                .chunks(step)
+                .try_for_each(|part| frames.follow(part))
+                .map(|()| (frames.is_between(), frames.is_closed()))
+        };
+        let whole = outcome(input.len().max(1));
+        assert_eq!(whole, outcome(1), "byte by byte");
+        assert_eq!(whole, outcome(7), "seven bytes at a time");
+    }
 }
 
 fn credentials() -> Vec<Vec<u8>> {

@@ -1,0 +1,42 @@
+//! Upstreams that others wrote.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A server in Python that prints `listening on ADDRESS`. Killed when dropped.
+pub struct Peer {
+    child: Child,
+    address: SocketAddr,
+    _stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Peer {
+    /// Starts one of `e2e/peers` with the Python of the tests' own environment.
+    pub fn start(python: &Path, script: &str) -> Self {
+        let mut child = Command::new(python)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the peer starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("readable");
+        let address = line.trim().strip_prefix("listening on ").expect("an address").parse();
+        Self { child, address: address.expect("an address"), _stdout: stdout }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
