@@ -154,7 +154,7 @@ impl PassingBody {
                         Ok(data) if data.is_empty() => {}
                         Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                         Err(frame) => {
-                            if let Some(trailers) = frame.into_trailers().ok().and_then(forward::trailers) {
+                            if let Some(trailers) = frame.trailers_ref().and_then(forward::trailers) {
                                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                             }
                         }

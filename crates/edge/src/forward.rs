@@ -137,9 +137,9 @@ pub(crate) fn takes_trailers(received: &Headers) -> bool {
 }
 
 /// The trailers that are passed on: none that frames, routes, authenticates or describes the content.
-pub(crate) fn trailers(trailers: HeaderMap) -> Option<HeaderMap> {
+pub(crate) fn trailers(trailers: &HeaderMap) -> Option<HeaderMap> {
     let mut kept = HeaderMap::with_capacity(trailers.len());
-    for (name, value) in &trailers {
+    for (name, value) in trailers {
         if may_trail(name.as_str().as_bytes()) {
             kept.append(name, value.clone());
         }
@@ -280,10 +280,10 @@ mod tests {
         for name in ["transfer-encoding", "content-length", "set-cookie", "authorization", "grpc-status"] {
             map.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
         }
-        let kept = trailers(map.clone()).expect("one is left");
+        let kept = trailers(&map).expect("one is left");
         assert_eq!(kept.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
         map.remove("grpc-status");
-        assert_eq!(trailers(map), None);
+        assert_eq!(trailers(&map), None);
     }
 
     #[test]

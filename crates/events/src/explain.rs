@@ -95,6 +95,8 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
         status => format!("{status}, {} bytes, {} in all", event.response_bytes, micros(event.duration_us)),
     };
     row(out, "answered", &sent)?;
+    let grpc = event.grpc_status.map(|status| format!(", which told {status}")).unwrap_or_default();
+    row(out, "protocol", &format!("{}{grpc}", event.protocol))?;
     if event.weight > 1 {
         row(out, "stands for", &format!("{} events", event.weight))?;
     }

@@ -85,6 +85,7 @@ fn server_attributes(event: &Event) -> Attributes {
         .text("network.peer.address", peer.as_ref().map_or("", |(address, _)| address))
         .number("network.peer.port", peer.as_ref().map_or(0, |(_, port)| (*port).into()))
         .text("network.protocol.version", &event.http_version)
+        .text("haechi.protocol", &event.protocol)
         .text("user_agent.original", &event.user_agent)
         .text("haechi.request_id", event.id.encode().as_str())
         .text("haechi.api", &event.api)

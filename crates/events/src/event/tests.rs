@@ -28,15 +28,15 @@ proptest! {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let numbers = (any::<u128>(), any::<[u64; 8]>(), any::<[u16; 2]>(), any::<bool>());
-    let texts = proptest::collection::vec(text(), 29);
+    let numbers = (any::<u128>(), any::<[u64; 8]>(), any::<[u16; 2]>(), any::<Option<u16>>(), any::<bool>());
+    let texts = proptest::collection::vec(text(), 30);
     let addresses = (any::<Option<IpAddr>>(), any::<Option<SocketAddr>>());
     let ids = (any::<Option<u128>>(), any::<[Option<u64>; 3]>());
     let words = (0..2usize, 0..4usize);
     let verdicts = proptest::collection::vec(verdict(), 0..4);
     (numbers, texts, addresses, ids, words, verdicts).prop_map(
         |(
-            (id, numbers, statuses, sampled),
+            (id, numbers, statuses, grpc_status, sampled),
             texts,
             (client, peer),
             (trace, spans),
@@ -62,6 +62,7 @@ fn event() -> impl Strategy<Value = Event> {
                 tls_cipher: text(),
                 tls_name: text(),
                 http_version: text(),
+                protocol: text(),
                 method: text(),
                 host: text(),
                 path: text(),
@@ -74,6 +75,7 @@ fn event() -> impl Strategy<Value = Event> {
                 request_bytes: numbers[4],
                 response_bytes: numbers[5],
                 status: statuses[0],
+                grpc_status,
                 decided_by: text(),
                 reason: text(),
                 verdicts,

@@ -213,6 +213,13 @@ key-revoked by uid 1000
     assert_eq!(explain(&event), expected);
 }
 
+#[test]
+fn what_is_spoken_above_http_is_told() {
+    let event = Event { protocol: "grpc".into(), grpc_status: Some(14), ..Event::default() };
+    assert!(explain(&event).contains("protocol   grpc, which told 14"), "{}", explain(&event));
+    assert!(!explain(&Event::default()).contains("protocol"));
+}
+
 /// Regression: the first line and those of control events were shown as sent.
 #[test]
 fn no_column_steers_the_terminal() {
@@ -225,6 +232,7 @@ fn no_column_steers_the_terminal() {
             tls_version: evil(),
             tls_cipher: evil(),
             http_version: evil(),
+            protocol: evil(),
             method: evil(),
             host: evil(),
             path: evil(),
