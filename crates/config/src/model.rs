@@ -263,14 +263,25 @@ pub struct Service {
 pub struct Upstream {
     /// One or more.
     pub urls: Vec<HttpUrl>,
+    /// What is spoken.
+    pub protocol: UpstreamProtocol,
     /// Until the head of the response.
     pub timeout: Duration,
     /// Setting up a connection.
     pub connect_timeout: Duration,
-    /// Connections to one address, for each worker.
+    /// Calls in flight to one address, for each worker.
     pub max_connections: usize,
     /// Certificate authorities; the web's if not set.
     pub ca: Option<SecretRef>,
+}
+
+/// What is spoken to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// Who may call.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::effective::{OperationSettings, api_defaults, effective};
-use crate::model::{Api, Auth, BodyLimit, Per, Plan, PlanChoice, Upstream};
+use crate::model::{Api, Auth, BodyLimit, Per, Plan, PlanChoice, Upstream, UpstreamProtocol};
 use crate::value::{show_duration, show_size};
 
 /// The operations of each API, as its contract names them.
@@ -260,6 +260,11 @@ impl Changes {
         };
         self.changed("upstream", at, "upstream", (urls(&a.urls), urls(&b.urls)), String::clone);
         self.changed("upstream", at, "upstream.tls.ca", (&a.ca, &b.ca), |ca| maybe(ca.as_ref()));
+        let protocol = |protocol: &UpstreamProtocol| match protocol {
+            UpstreamProtocol::Http1 => "http1".to_owned(),
+            UpstreamProtocol::Http2 => "http2".to_owned(),
+        };
+        self.changed("upstream", at, "upstream.protocol", (a.protocol, b.protocol), protocol);
         let connect = (a.connect_timeout, b.connect_timeout);
         self.ordered("timeout", at, "connect_timeout", connect, |time| show_duration(*time));
         let connections = (a.max_connections, b.max_connections);

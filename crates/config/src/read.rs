@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
     Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Control, Deal, Events, Identity, JwksSource,
     Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings, Timeouts, Tls,
-    Upstream, Validate,
+    Upstream, UpstreamProtocol, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -474,6 +474,13 @@ fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
         urls
     });
     let urls = urls.unwrap_or_default().into_iter().filter_map(|node| scalar(node, mistakes)).collect();
+    let protocol = match fields.get("protocol") {
+        Some(node) => {
+            let words = [("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)];
+            word(node, &words, mistakes)
+        }
+        None => Some(UpstreamProtocol::Http1),
+    };
     let timeout = fields.time("timeout", mistakes);
     let connect_timeout = fields.time("connect_timeout", mistakes);
     let max_connections = fields.number("max_connections", mistakes);
@@ -481,6 +488,7 @@ fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
     Some(Upstream {
         urls,
         ca: tls.and_then(|tls| tls.scalar("ca", mistakes)),
+        protocol: protocol?,
         timeout: timeout?,
         connect_timeout: connect_timeout?,
         max_connections: usize::try_from(max_connections?).ok()?,

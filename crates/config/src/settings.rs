@@ -439,13 +439,19 @@ pub(crate) static SERVICE: Section = Section {
 pub(crate) static UPSTREAM: Section = Section {
     settings: &[
         setting("urls", Form::List(&Form::Url), "", "One or more addresses, tried in rotation. Required."),
+        setting(
+            "protocol",
+            Form::Word(&["http1", "http2"]),
+            "http1",
+            "What is spoken. `http2` to an `http` address is spoken outright (h2c), to an `https` address it must be agreed (ALPN).",
+        ),
         setting("timeout", Form::Duration, "30s", "Until the head of the response."),
         setting("connect_timeout", Form::Duration, "2s", "Setting up a connection."),
         setting(
             "max_connections",
             Form::Number { min: 1, max: 100_000 },
             "256",
-            "Connections to one address, for each worker.",
+            "Calls in flight to one address, for each worker; over `http1` each has a connection, over `http2` a hundred share one.",
         ),
         setting("tls", Form::Section(&UPSTREAM_TLS), "", "How `https` upstreams prove who they are."),
     ],

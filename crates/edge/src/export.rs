@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use haechi_events::Export;
-use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Scheme, Upstream};
+use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Protocol, Scheme, Upstream};
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
@@ -39,6 +39,7 @@ impl Collector {
             endpoints: vec![Endpoint::new(scheme, host, port, "").map_err(|error| wrong(&error))?],
             timeout: SEND,
             connect_timeout: SEND,
+            protocol: Protocol::Http1,
             body_idle: SEND,
             max_connections: 1,
             tls: ClientTls::web_roots().map_err(|error| wrong(&error))?,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use haechi_identity::{JwksHandle, KeySet};
-use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Scheme, Upstream};
+use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Protocol, Scheme, Upstream};
 use http::header::ACCEPT;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -251,6 +251,7 @@ async fn get(pools: &Pools, url: &JwksUrl) -> Result<BytesMut, String> {
         endpoints: vec![Endpoint::new(scheme, &url.host, url.port, "").map_err(|error| error.to_string())?],
         timeout: FETCH,
         connect_timeout: FETCH,
+        protocol: Protocol::Http1,
         body_idle: FETCH,
         max_connections: 1,
         tls: ClientTls::web_roots().map_err(|error| error.to_string())?,

@@ -8,13 +8,23 @@ use http::HeaderValue;
 
 use crate::{ClientTls, UpstreamError};
 
-/// How an endpoint is spoken to.
+/// Whether an endpoint is spoken to in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// HTTP/1.1 in plaintext.
+    /// In plaintext.
     Http,
-    /// HTTP/1.1 over TLS.
+    /// Over TLS.
     Https,
+}
+
+/// What is spoken to an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP/1.1: a connection for each call in flight.
+    #[default]
+    Http1,
+    /// HTTP/2: calls share connections. In plaintext with prior knowledge (RFC 9113, section 3.3), over TLS by ALPN.
+    Http2,
 }
 
 /// One address of an upstream.
@@ -38,6 +48,8 @@ pub struct Upstream {
     pub timeout: Duration,
     /// TCP (and TLS) set-up of a new connection.
     pub connect_timeout: Duration,
+    /// What is spoken.
+    pub protocol: Protocol,
     /// Longest silence inside a response body.
     pub body_idle: Duration,
     /// Calls in flight per endpoint and worker; a call beyond waits up to `connect_timeout` for a place.

@@ -15,11 +15,12 @@ mod connect;
 mod endpoint;
 mod error;
 mod pool;
+mod sender;
 mod stream;
 mod tls;
 
 pub use body::OutBody;
-pub use endpoint::{Endpoint, EndpointError, Scheme, Upstream};
+pub use endpoint::{Endpoint, EndpointError, Protocol, Scheme, Upstream};
 pub use error::UpstreamError;
 pub use pool::{Lease, Pools, Reply};
 pub use stream::Stream;

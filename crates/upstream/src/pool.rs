@@ -2,26 +2,29 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Uri;
-use http::header::HOST;
 use http::uri::PathAndQuery;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::http2;
 use rustls::ClientConfig;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::connect::connect;
-use crate::endpoint::{Endpoint, Scheme, Upstream};
+use crate::endpoint::{Endpoint, Protocol, Scheme, Upstream};
+use crate::sender::Sender;
 use crate::{OutBody, UpstreamError};
 
 /// How long a connection may lie idle before it is closed. Shorter than the keep-alive time of common servers
 /// (nginx 75 s, Go 3 min, gunicorn 2 s is the exception), so that the gateway closes first and no call races a close.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// Calls that share one HTTP/2 connection: what RFC 9113 (section 6.5.2) asks every server to take at least.
+const STREAMS: usize = 100;
 
 /// The live connections of one worker, by endpoint. Outlives snapshots. Cheap to clone (a handle), not `Send`.
 #[derive(Clone, Default)]
@@ -40,10 +43,13 @@ pub struct Reply {
     pub lease: Lease,
 }
 
-/// A connection in use. Dropped without [`release`](Lease::release), the connection is closed: its state is unknown.
+/// A connection in use. Dropped without [`release`](Lease::release), an HTTP/1 connection is closed: its state is
+/// unknown. An HTTP/2 connection has others to serve.
 pub struct Lease {
     pool: Rc<Pool>,
-    sender: SendRequest<OutBody>,
+    sender: Sender,
+    /// Counts the call among those of its HTTP/2 connection.
+    _stream: Option<Rc<()>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -51,12 +57,18 @@ pub struct Lease {
 struct PoolKey {
     name: Arc<str>,
     scheme: Scheme,
+    protocol: Protocol,
     /// Two upstreams of one address but other trust do not share connections.
     tls: usize,
 }
 
 struct Pool {
+    /// HTTP/1 connections that nobody uses.
     idle: RefCell<Vec<Idle>>,
+    /// HTTP/2 connections, used or not.
+    shared: RefCell<Vec<Shared>>,
+    /// Held while an HTTP/2 connection is set up: those who come meanwhile share it.
+    connecting: Mutex<()>,
     places: Arc<Semaphore>,
     max: usize,
     /// Keeps the trust settings alive that the pool's key names by address.
@@ -64,8 +76,16 @@ struct Pool {
 }
 
 struct Idle {
-    sender: SendRequest<OutBody>,
+    sender: Sender,
     since: Instant,
+}
+
+struct Shared {
+    sender: http2::SendRequest<OutBody>,
+    /// Held by each of its calls.
+    calls: Rc<()>,
+    made: Instant,
+    used: Instant,
 }
 
 // === impl Pools ===
@@ -101,13 +121,15 @@ impl Pools {
         self.by_endpoint.borrow_mut().retain(|_, pool| {
             let mut idle = pool.idle.borrow_mut();
             idle.retain(|entry| !entry.sender.is_closed() && now.duration_since(entry.since) < IDLE);
-            !idle.is_empty() || pool.places.available_permits() < pool.max
+            let mut shared = pool.shared.borrow_mut();
+            shared.retain_mut(|entry| entry.is_wanted(now));
+            !idle.is_empty() || !shared.is_empty() || pool.places.available_permits() < pool.max
         });
     }
 
     /// Idle connections now, over all endpoints.
     pub fn idle(&self) -> usize {
-        self.by_endpoint.borrow().values().map(|pool| pool.idle.borrow().len()).sum()
+        self.by_endpoint.borrow().values().map(|pool| pool.idle()).sum()
     }
 
     async fn exchange<'u>(
@@ -122,8 +144,7 @@ impl Pools {
         let mut fresh_only = false;
         loop {
             let (mut lease, reused) = self.lease(upstream, endpoint, fresh_only).await?;
-            address(&mut request, endpoint, target);
-            match lease.sender.try_send_request(request).await {
+            match lease.sender.send(request, endpoint, target).await {
                 Ok(response) => return Ok(Reply { response, endpoint: endpoint.name().clone(), lease }),
                 Err(mut error) => match error.take_message().or_else(|| again().filter(|_| idempotent)) {
                     Some(once_more) if reused => {
@@ -163,15 +184,10 @@ impl Pools {
                 failure = UpstreamError::Busy { endpoint: endpoint.name().clone() };
                 continue;
             };
-            if !fresh_only {
-                while let Some(mut idle) = pool.take_idle() {
-                    if idle.ready().await.is_ok() {
-                        return Ok((Lease { pool, sender: idle, _place: place }, true));
-                    }
+            match timeout(upstream.connect_timeout, pool.sender(upstream, endpoint, fresh_only)).await {
+                Ok(Ok((sender, stream, reused))) => {
+                    return Ok((Lease { pool, sender, _stream: stream, _place: place }, reused));
                 }
-            }
-            match timeout(upstream.connect_timeout, connect(endpoint, &upstream.tls)).await {
-                Ok(Ok(sender)) => return Ok((Lease { pool, sender, _place: place }, false)),
                 Ok(Err(source)) => {
                     failure = UpstreamError::Connect { endpoint: endpoint.name().clone(), source };
                 }
@@ -196,11 +212,12 @@ impl Pools {
     fn pool(&self, upstream: &Upstream, endpoint: &Endpoint) -> Rc<Pool> {
         let tls = match endpoint.scheme() {
             Scheme::Http => None,
-            Scheme::Https => Some(&upstream.tls.config),
+            Scheme::Https => Some(upstream.tls.config(upstream.protocol)),
         };
         let key = PoolKey {
             name: endpoint.name().clone(),
             scheme: endpoint.scheme(),
+            protocol: upstream.protocol,
             tls: tls.map_or(0, |config| Arc::as_ptr(config).addr()),
         };
         let new = || Rc::new(Pool::new(upstream.max_connections, tls.cloned()));
@@ -210,6 +227,7 @@ impl Pools {
             // A new snapshot allows another number: calls in flight keep their old place, idle ones are reused.
             let replacement = new();
             replacement.idle.borrow_mut().append(&mut pool.idle.borrow_mut());
+            replacement.shared.borrow_mut().append(&mut pool.shared.borrow_mut());
             *pool = replacement;
         }
         pool.clone()
@@ -221,7 +239,8 @@ impl Pools {
 impl Lease {
     /// Gives the connection back: the response's body has been read to its end.
     pub fn release(self) {
-        if self.sender.is_closed() {
+        // A shared connection is never away.
+        if self.sender.is_closed() || matches!(self.sender, Sender::Http2(_)) {
             return;
         }
         let mut idle = self.pool.idle.borrow_mut();
@@ -236,11 +255,51 @@ impl Lease {
 impl Pool {
     fn new(max: usize, tls: Option<Arc<ClientConfig>>) -> Self {
         let places = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { idle: RefCell::default(), places, max, _tls: tls }
+        Self {
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            connecting: Mutex::default(),
+            places,
+            max,
+            _tls: tls,
+        }
+    }
+
+    /// A connection that is kept, or a new one; and whether it is kept.
+    async fn sender(
+        &self,
+        upstream: &Upstream,
+        endpoint: &Endpoint,
+        fresh_only: bool,
+    ) -> io::Result<(Sender, Option<Rc<()>>, bool)> {
+        let make = || connect(endpoint, upstream.protocol, &upstream.tls);
+        if upstream.protocol == Protocol::Http1 {
+            while let Some(mut idle) = self.take_idle().filter(|_| !fresh_only) {
+                if idle.ready().await {
+                    return Ok((idle, None, true));
+                }
+            }
+            return Ok((make().await?, None, false));
+        }
+        if let Some((sender, calls)) = self.share(None).filter(|_| !fresh_only) {
+            return Ok((Sender::Http2(sender), Some(calls), true));
+        }
+        let asked = Instant::now();
+        let _alone = self.connecting.lock().await;
+        // Another call may have set one up meanwhile.
+        if let Some((sender, calls)) = self.share(fresh_only.then_some(asked)) {
+            return Ok((Sender::Http2(sender), Some(calls), false));
+        }
+        let sender = make().await?;
+        let Sender::Http2(shared) = &sender else { return Ok((sender, None, false)) };
+        let (calls, used) = (Rc::new(()), Instant::now());
+        let entry = Shared { sender: shared.clone(), calls: calls.clone(), made: used, used };
+        self.shared.borrow_mut().push(entry);
+        Ok((sender, Some(calls), false))
     }
 
     /// The connection used last: the others may then grow old and be closed.
-    fn take_idle(&self) -> Option<SendRequest<OutBody>> {
+    fn take_idle(&self) -> Option<Sender> {
         let mut idle = self.idle.borrow_mut();
         while let Some(entry) = idle.pop() {
             if !entry.sender.is_closed() && entry.since.elapsed() < IDLE {
@@ -249,19 +308,43 @@ impl Pool {
         }
         None
     }
+
+    /// A place on an HTTP/2 connection, one made after `since` if that is given. The first that has one: the others
+    /// may then grow old and be closed.
+    fn share(&self, since: Option<Instant>) -> Option<(http2::SendRequest<OutBody>, Rc<()>)> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|entry| !entry.sender.is_closed());
+        let entry = shared
+            .iter_mut()
+            .find(|entry| entry.calls() < STREAMS && since.is_none_or(|since| entry.made >= since))?;
+        entry.used = Instant::now();
+        Some((entry.sender.clone(), entry.calls.clone()))
+    }
+
+    /// Connections without a call.
+    fn idle(&self) -> usize {
+        self.idle.borrow().len() + self.shared.borrow().iter().filter(|entry| entry.calls() == 0).count()
+    }
 }
 
-// === helpers ===
+// === impl Shared ===
 
-/// Writes the endpoint's authority and prefix into the request.
-fn address(request: &mut http::Request<OutBody>, endpoint: &Endpoint, target: &PathAndQuery) {
-    request.headers_mut().insert(HOST, endpoint.authority().clone());
-    let prefixed = match endpoint.prefix() {
-        "" => None,
-        prefix => PathAndQuery::try_from(format!("{prefix}{target}")).ok(),
-    };
-    *request.uri_mut() = Uri::from(prefixed.unwrap_or_else(|| target.clone()));
+impl Shared {
+    /// Calls in flight.
+    fn calls(&self) -> usize {
+        Rc::strong_count(&self.calls) - 1
+    }
+
+    /// Whether it is worth keeping; looked at now and then.
+    fn is_wanted(&mut self, now: Instant) -> bool {
+        if self.calls() > 0 {
+            self.used = now;
+        }
+        !self.sender.is_closed() && now.duration_since(self.used) < IDLE
+    }
 }
 
+#[cfg(test)]
+mod http2_tests;
 #[cfg(test)]
 mod tests;

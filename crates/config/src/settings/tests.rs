@@ -121,7 +121,26 @@ fn every_setting(section: &'static Section, above: &str, found: &mut BTreeSet<St
 }
 
 /// Each setting with another value, as pointer and value.
-fn other_values() -> Vec<(&'static str, Value)> {
+fn other_values() -> Vec<(String, Value)> {
+    let upstream = UPSTREAM_VALUES.iter().flat_map(|(name, value)| {
+        let value: Value = serde_json::from_str(value).expect("JSON");
+        ["apis/orders", "services/website"].map(|at| (format!("/{at}/upstream/{name}"), value.clone()))
+    });
+    let others = others().into_iter().map(|(pointer, value)| (pointer.to_owned(), value));
+    others.chain(upstream).collect()
+}
+
+/// What an upstream's settings may be changed to; APIs and services have the same ones.
+const UPSTREAM_VALUES: &[(&str, &str)] = &[
+    ("urls", r#"["http://other"]"#),
+    ("protocol", r#""http2""#),
+    ("timeout", r#""5s""#),
+    ("connect_timeout", r#""5s""#),
+    ("max_connections", "5"),
+    ("tls/ca", r#""file:other""#),
+];
+
+fn others() -> Vec<(&'static str, Value)> {
     vec![
         ("/workers", json!(3)),
         ("/listen/0/address", json!("127.0.0.1:8444")),
@@ -170,11 +189,6 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("/plans/small/per", json!("address")),
         ("/apis/orders/openapi", json!("other.yaml")),
         ("/apis/orders/host", json!("api.example")),
-        ("/apis/orders/upstream/urls", json!(["http://other"])),
-        ("/apis/orders/upstream/timeout", json!("5s")),
-        ("/apis/orders/upstream/connect_timeout", json!("5s")),
-        ("/apis/orders/upstream/max_connections", json!(5)),
-        ("/apis/orders/upstream/tls/ca", json!("file:other")),
         ("/apis/orders/auth", json!("none")),
         ("/apis/orders/plan", json!({ "client": "large" })),
         ("/apis/orders/validate/request", json!("observe")),
@@ -199,11 +213,6 @@ fn other_values() -> Vec<(&'static str, Value)> {
         ("/channels/app/max_body", json!("4KiB")),
         ("/services/website/host", json!("www.example")),
         ("/services/website/prefix", json!("/pages")),
-        ("/services/website/upstream/urls", json!(["http://other"])),
-        ("/services/website/upstream/timeout", json!("5s")),
-        ("/services/website/upstream/connect_timeout", json!("5s")),
-        ("/services/website/upstream/max_connections", json!(5)),
-        ("/services/website/upstream/tls/ca", json!("file:other")),
         ("/services/website/auth", json!("none")),
         ("/services/website/plan", json!({ "client": "large" })),
         ("/services/website/modes/identity", json!("observe")),
@@ -247,7 +256,7 @@ fn no_setting_changes_unnoticed() {
     let old = config(&minimal());
     for (pointer, new) in other_values() {
         let mut value = minimal();
-        set(&mut value, pointer, new);
+        set(&mut value, &pointer, new);
         let new = config(&value);
         let changes = diff((&old, &operations()), (&new, &operations()));
         assert!(!changes.is_empty(), "{pointer} changes, and the plan says nothing");

@@ -14,7 +14,7 @@ use haechi_contract::{ApiIndex, Contract, HeadOptions, RouterBuilder};
 use haechi_guard::{Guard, Mode};
 use haechi_identity::{Accepted, Algorithm, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier};
 use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
-use haechi_upstream::{ClientTls, Endpoint, Scheme, Upstream};
+use haechi_upstream::{ClientTls, Endpoint, Protocol, Scheme, Upstream};
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
@@ -522,6 +522,10 @@ impl Compiler<'_> {
             endpoints,
             timeout: settings.timeout,
             connect_timeout: settings.connect_timeout,
+            protocol: match settings.protocol {
+                model::UpstreamProtocol::Http1 => Protocol::Http1,
+                model::UpstreamProtocol::Http2 => Protocol::Http2,
+            },
             body_idle: settings.timeout.max(BODY_IDLE),
             max_connections: settings.max_connections,
             tls,

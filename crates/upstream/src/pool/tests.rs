@@ -66,7 +66,7 @@ fn read_request(stream: &mut impl Read, seen: &SyncSender<String>) -> bool {
     seen.send(text.lines().next().unwrap().to_owned()).is_ok()
 }
 
-fn upstream(addresses: &[(SocketAddr, &str)]) -> Upstream {
+pub(super) fn upstream(addresses: &[(SocketAddr, &str)]) -> Upstream {
     Upstream {
         endpoints: addresses
             .iter()
@@ -74,6 +74,7 @@ fn upstream(addresses: &[(SocketAddr, &str)]) -> Upstream {
             .collect(),
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(5),
+        protocol: Protocol::Http1,
         body_idle: Duration::from_secs(5),
         max_connections: 2,
         tls: ClientTls::web_roots().unwrap(),
@@ -98,7 +99,7 @@ async fn call(pools: &Pools, upstream: &Upstream, method: http::Method) -> Resul
     Ok(reply.endpoint)
 }
 
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, test)
 }
