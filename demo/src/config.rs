@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::shop::Shop;
+use crate::shop::{PAGES, Shop};
 
 /// The shop's contracts: file name and text. The name is the API's, and the first word of its paths.
 pub const FILES: [(&str, &str); 16] = [
@@ -130,6 +130,12 @@ apis:
         let _ = write!(
             yaml,
             "  {name}:\n    openapi: ./{name}.yaml\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s }}\n    {guarded}\n"
+        );
+    }
+    if let Some(upstream) = shop.address(PAGES) {
+        let _ = write!(
+            yaml,
+            "services:\n  {PAGES}:\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s }}\n    auth: none\n    plan: browse\n    methods: [GET, HEAD]\n"
         );
     }
     yaml

@@ -77,6 +77,14 @@ impl Data {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Names of pizzas that hold a text.
+    pub(crate) fn names_like(&self, text: &str) -> rusqlite::Result<Vec<String>> {
+        let connection = self.lock();
+        let sql = "SELECT name || ' · ' || korean FROM pizzas WHERE instr(lower(name || korean), lower(?1))";
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_map([text], |row| row.get(0))?.collect()
+    }
+
     /// One number of the shop's data; 0 if there is none.
     pub(crate) fn number(&self, sql: &str) -> u64 {
         let number = self.lock().query_row(sql, [], |row| row.get::<_, Option<i64>>(0));

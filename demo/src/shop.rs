@@ -57,7 +57,7 @@ impl Shop {
             ("stores", known(stores::routes)),
             ("transfers", known(transfers::routes)),
             ("wallet", known(wallet::routes)),
-            (PAGES, pages::routes()),
+            (PAGES, known(pages::routes)),
         ] {
             shop.serve(name, TcpListener::bind("127.0.0.1:0").await?, routes)?;
         }

@@ -60,8 +60,10 @@ impl Raw {
             return Some(Response { status, head, body: Vec::new() });
         }
         let lower = head.to_ascii_lowercase();
-        let length =
-            lower.split("content-length: ").nth(1).and_then(|text| text.split("\r\n").next()?.parse().ok());
+        let length = lower
+            .split("content-length:")
+            .nth(1)
+            .and_then(|text| text.split("\r\n").next()?.trim().parse().ok());
         let body = if let Some(length) = length {
             while self.unread.len() < length {
                 self.more()?;

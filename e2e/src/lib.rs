@@ -3,13 +3,15 @@
 //! Nothing here sleeps: a test waits for an event (a line the gateway prints, an answer, a connection's end) under a
 //! deadline that only a broken gateway reaches.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a harness fails loudly")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a harness fails loudly")]
 
+mod browser;
 mod clients;
 mod gateway;
 mod origin;
 mod peer;
 
+pub use browser::Browser;
 pub use clients::{Raw, Response, have, python, run};
 pub use gateway::{Gateway, binary};
 pub use origin::{Origin, Seen};

@@ -14,6 +14,8 @@ mod http;
 mod keys;
 #[path = "gateway/lifecycle.rs"]
 mod lifecycle;
+#[path = "gateway/pages.rs"]
+mod pages;
 #[path = "gateway/proxy_protocol.rs"]
 mod proxy_protocol;
 #[path = "gateway/schemathesis.rs"]

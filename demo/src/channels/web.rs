@@ -16,6 +16,10 @@ const DEVICE: Device = Device {
     keeps: true,
 };
 
+/// What a visit begins with, and what the browser fetches for it.
+const PAGES: [&str; 5] =
+    ["/", "/assets/shop.css", "/assets/shop.js", "/assets/icon.svg", "/assets/pizza/4.svg"];
+
 pub(crate) async fn customer(floor: Floor, number: usize) {
     let mut caller = Caller::new(floor, "web", 1, number, DEVICE);
     // Not all at once.
@@ -30,6 +34,9 @@ pub(crate) async fn customer(floor: Floor, number: usize) {
 
 async fn visit_once(caller: &mut Caller, number: usize, visit: u64) -> Option<()> {
     let pizza = visit % 5 + 1;
+    for page in PAGES {
+        caller.get(page, |answer| answer.body.len() > 100).await?;
+    }
     let all = |list: serde_json::Value| list.as_array().is_some_and(|list| list.len() == 6);
     caller.get("/menu/pizzas?limit=20", |answer| all(answer.json())).await?;
     caller.get("/menu/pizzas?q=Bul", |answer| answer.json()[0]["name"] == "Bulgogi").await?;
@@ -56,6 +63,7 @@ async fn visit_once(caller: &mut Caller, number: usize, visit: u64) -> Option<()
         1 => by_wallet(caller, &id).await?,
         _ => by_transfer(caller, &id).await?,
     }
+    caller.get(&format!("/track?order={id}"), |answer| answer.body.len() > 100).await?;
     caller.tell("purchase", 15.0).await?;
     let paid = |state: &serde_json::Value| state != "placed" && state != "cancelled";
     caller.get(&format!("/orders/{id}"), |answer| paid(&answer.json()["state"])).await?;

@@ -2,8 +2,10 @@
 
 use std::process::{Child, Command, Stdio};
 
-use haechi_demo::{FILES, Shop, config_yaml, tls};
-use haechi_e2e::{Gateway, python};
+use haechi_demo::FILES;
+use haechi_e2e::python;
+
+use crate::shop::{Open, open};
 
 /// Calls generated for each operation and phase.
 const EXAMPLES: &str = "--max-examples=20";
@@ -13,22 +15,7 @@ const AT_ONCE: usize = 3;
 #[test]
 fn no_generated_call_finds_a_gateway_error() {
     let Some(python) = python() else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let dir = tempfile::tempdir().expect("a directory");
-    let shop = runtime.block_on(Shop::open(dir.path())).expect("the shop opens");
-    let listen = "127.0.0.1:0".parse().expect("an address");
-    tls(dir.path()).expect("a certificate");
-    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect(name);
-    // The tool calls faster than any customer.
-    let config = config_yaml(&shop, listen).replace("/s, burst: ", "0000/s, burst: 10000");
-    let (certificate, key) = (read("tls.pem"), read("tls.key"));
-    let mut files = vec![("haechi.yaml", config.as_str()), ("tls.pem", &certificate), ("tls.key", &key)];
-    files.extend(FILES);
-    let gateway = Gateway::start(&files);
+    let Open { gateway, shop, dir, .. } = &open();
     let key = |collection: &str| {
         let arguments = ["keys", "create", "--collection", collection, "--name", "st", "--format", "json"];
         gateway.json(&arguments)["key"].as_str().expect("a key").to_owned()

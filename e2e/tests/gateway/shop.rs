@@ -2,8 +2,39 @@
 
 use std::process::Command;
 
-use haechi_e2e::binary;
+use haechi_demo::{FILES, Shop, config_yaml, tls};
+use haechi_e2e::{Gateway, binary};
 use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The shop behind a gateway, without anybody in it.
+pub(crate) struct Open {
+    pub(crate) gateway: Gateway,
+    pub(crate) shop: Shop,
+    pub(crate) dir: TempDir,
+    _runtime: Runtime,
+}
+
+/// Opens it. Whoever comes may call as fast as tools do.
+pub(crate) fn open() -> Open {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let dir = tempfile::tempdir().expect("a directory");
+    let shop = runtime.block_on(Shop::open(dir.path())).expect("the shop opens");
+    tls(dir.path()).expect("a certificate");
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect(name);
+    let config = config_yaml(&shop, "127.0.0.1:0".parse().expect("an address"));
+    let config = config.replace("/s, burst: ", "0000/s, burst: 10000");
+    let (certificate, key) = (read("tls.pem"), read("tls.key"));
+    let mut files = vec![("haechi.yaml", config.as_str()), ("tls.pem", &certificate), ("tls.key", &key)];
+    files.extend(FILES);
+    let gateway = Gateway::start(&files);
+    Open { gateway, shop, dir, _runtime: runtime }
+}
 
 /// Runs the demo and reads the last line of what it prints.
 fn demo(arguments: &[&str]) -> Value {
