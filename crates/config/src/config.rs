@@ -63,6 +63,25 @@ impl Config {
         }
     }
 
+    /// The data directory that a file names, though it may be wrong in all other respects; the default one if it names none.
+    pub fn data_of(file: &Path) -> PathBuf {
+        let mut text = String::new();
+        if let Ok(opened) = std::fs::File::open(file) {
+            let _ = opened.take(tree::BYTES as u64).read_to_string(&mut text);
+        }
+        let named = tree::parse(&text).ok().and_then(|tree| match &tree.find(&["data"])?.value {
+            tree::Value::Text(path) => Some(path.clone()),
+            _ => None,
+        });
+        // What is no YAML at all may still have the line.
+        let line = || {
+            let line = text.lines().find_map(|line| line.strip_prefix("data:"))?;
+            Some(line.split(" #").next()?.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        let path = named.or_else(line).filter(|path| !path.is_empty());
+        base(file).join(path.as_deref().unwrap_or("./haechi-data"))
+    }
+
     /// Where a setting stands, by the keys that lead to it; the nearest one above it if it is not written.
     pub fn locate(&self, path: &[&str]) -> Option<Place> {
         (0..=path.len()).rev().find_map(|len| self.tree.find(path.get(..len)?)).map(|node| node.place)

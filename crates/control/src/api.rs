@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `GET /v1/status` | [`Status`] |
 //! | `POST /v1/activate` | [`Activate`] → [`Activation`]; 409 with diagnostics if it is refused |
-//! | `GET /v1/activations` | list of [`Activation`], newest first |
+//! | `POST /v1/rollback` | [`Rollback`] → [`Activation`]; 409 if it cannot be done |
+//! | `GET /v1/activations?limit=N` | list of [`Activation`], newest first |
 //! | `GET /v1/keys`, `POST /v1/keys` | list of [`Key`]; [`CreateKey`] → [`NewKey`] |
 //! | `POST /v1/keys/{id}/rotate`, `POST /v1/keys/{id}/revoke` | [`RotateKey`] → [`NewKey`]; → [`Key`] |
 //! | `GET /v1/events/{id}` | [`Explained`] |
@@ -34,9 +35,31 @@ use crate::lifecycle::{Activation, Lifecycle, Status};
 /// Most lines of the past that one request gets.
 const LINES: usize = 10_000;
 
-/// Why a snapshot is to be activated.
+/// What is to be activated.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Activate {
+    /// `staging`, `canary=5%`, or `production`.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// For the history.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Another configuration than the gateway's own file.
+    #[serde(default)]
+    pub file: Option<std::path::PathBuf>,
+    /// Whether it is taken back if it is worse; yes if not set.
+    #[serde(default)]
+    pub guard: Option<bool>,
+}
+
+/// What is to be served again.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// The activation whose snapshot is meant; the last change is taken back if not set.
+    #[serde(default)]
+    pub to: Option<i64>,
     /// For the history.
     #[serde(default)]
     pub why: Option<String>,
@@ -49,6 +72,15 @@ pub struct Explained {
     pub event: serde_json::Value,
     /// What happened, for a person.
     pub explanation: String,
+}
+
+/// Most decisions that one request gets.
+const ACTIVATIONS: u32 = 1000;
+
+/// How many decisions are wanted.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    limit: Option<u32>,
 }
 
 /// Which events are wanted.
@@ -78,6 +110,7 @@ pub(crate) fn routes(lifecycle: Arc<Lifecycle>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/activate", post(activate))
+        .route("/v1/rollback", post(rollback))
         .route("/v1/activations", get(activations))
         .route("/v1/keys", get(list_keys).post(create_key))
         .route("/v1/keys/{id}/rotate", post(rotate_key))
@@ -102,15 +135,28 @@ async fn activate(
     ConnectInfo(Who(who)): ConnectInfo<Who>,
     Json(request): Json<Activate>,
 ) -> Result<Json<Activation>, ApiError> {
-    let why = request.why.unwrap_or_else(|| "asked for".to_owned());
-    blocking(move || lifecycle.activate(&who, &why))
+    blocking(move || lifecycle.activate(&request, &who))
         .await?
         .map(Json)
         .map_err(|refused| ApiError { status: StatusCode::CONFLICT, detail: refused })
 }
 
-async fn activations(State(lifecycle): Shared) -> Result<Json<Vec<Activation>>, ApiError> {
-    Ok(Json(blocking(move || lifecycle.activations()).await??))
+async fn rollback(
+    State(lifecycle): Shared,
+    ConnectInfo(Who(who)): ConnectInfo<Who>,
+    Json(request): Json<Rollback>,
+) -> Result<Json<Activation>, ApiError> {
+    blocking(move || lifecycle.rollback(&request, &who))
+        .await?
+        .map(Json)
+        .map_err(|refused| ApiError { status: StatusCode::CONFLICT, detail: refused })
+}
+
+async fn activations(
+    State(lifecycle): Shared,
+    Query(page): Query<Page>,
+) -> Result<Json<Vec<Activation>>, ApiError> {
+    Ok(Json(blocking(move || lifecycle.activations(page.limit.unwrap_or(20).min(ACTIVATIONS))).await??))
 }
 
 async fn list_keys(State(lifecycle): Shared) -> Result<Json<Vec<Key>>, ApiError> {

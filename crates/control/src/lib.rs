@@ -5,6 +5,7 @@
 
 pub mod api;
 mod client;
+mod compare;
 mod keys;
 mod lifecycle;
 mod server;
@@ -13,5 +14,7 @@ mod watch;
 
 pub use client::{Client, ClientError, Lines};
 pub use keys::{CreateKey, Key, NewKey, RotateKey};
-pub use lifecycle::{Activation, SnapshotStatus, Status};
+pub use lifecycle::{
+    Activation, CandidateStatus, ChangeLine, GuardStatus, ServedStatus, SnapshotStatus, Status,
+};
 pub use server::{Options, Server, ServerError};

@@ -1,22 +1,24 @@
-//! Snapshots: compiled, activated, refused, remembered.
+//! Snapshots: compiled, activated in stages, refused, taken back, remembered.
 
-use std::path::{Path, PathBuf};
+mod change;
+mod made;
+mod step;
+
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use haechi_config::Config;
-use haechi_edge::{EdgeStatus, Gateway, Lasting, Snapshot};
+use haechi_edge::{EdgeStatus, Gateway, Lasting, Served};
 use haechi_events::{Metrics, Recorder, RequestId, explain};
-use haechi_store::{ActivationRow, Outcome, State};
+use haechi_store::{ActivationRow, State};
 use serde::{Deserialize, Serialize};
 
 use crate::api::{ApiError, Explained};
-use crate::keys::{Keys, control_event, stamp};
+use crate::keys::{Keys, stamp};
 use crate::stream::Tail;
-use crate::watch::Watch;
 
-/// Attempts that a list shows.
-const HISTORY: u32 = 100;
+pub(crate) use change::{Change, Notice};
+pub(crate) use made::{BootError, boot};
 
 /// A running gateway and all that is needed to change it.
 pub(crate) struct Lifecycle {
@@ -26,28 +28,56 @@ pub(crate) struct Lifecycle {
     pub(crate) lasting: Arc<Lasting>,
     pub(crate) recorder: Recorder,
     pub(crate) state: Mutex<State>,
-    pub(crate) watch: Mutex<Watch>,
-    /// The last attempt, good or not.
-    pub(crate) last: Mutex<Activation>,
+    /// One thing is changed at a time.
+    pub(crate) change: Mutex<Change>,
     pub(crate) started: SystemTime,
+    /// The same moment on a clock that nobody sets.
+    pub(crate) clock: Instant,
 }
 
-/// One attempt to activate a snapshot.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One decision on what is served.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Activation {
-    /// Counts up over the life of the data directory.
+    /// Counts up over the life of the data directory; 0 if nothing changed.
     pub id: i64,
     /// When (RFC 3339).
     pub at: String,
-    /// Who asked for it.
+    /// Who asked for it; `guard` if the guard conditions did.
     pub who: String,
     /// Why.
     pub why: String,
-    /// `activated`, `refused`, or `unchanged`.
+    /// `production`, `staging` or `canary=5%`.
+    pub stage: String,
+    /// `activated`, `refused`, `rolled-back`, or `unchanged`.
     pub outcome: String,
-    /// The snapshot's digest; empty if none could be made.
+    /// The digest of the snapshot it is about; empty if none could be made.
     pub digest: String,
-    /// Why it was refused.
+    /// What serves production since.
+    pub production: String,
+    /// Why it was refused or taken back.
+    pub message: String,
+    /// What changed in meaning, as `haechi plan` tells it: to production's snapshot from the one before, or to a candidate's from
+    /// production's.
+    pub changes: Vec<ChangeLine>,
+    /// What somebody should know who asked for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// One change in meaning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeLine {
+    /// `loosened`, `tightened` or `changed`.
+    pub effect: String,
+    /// What it is about.
+    pub kind: String,
+    /// The API, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// The operation, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// From what to what.
     pub message: String,
 }
 
@@ -62,9 +92,15 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// Its configuration.
     pub config: PathBuf,
-    /// What it serves.
+    /// What serves production.
     pub snapshot: SnapshotStatus,
-    /// The last attempt to serve something else.
+    /// What may come after it.
+    pub candidate: Option<CandidateStatus>,
+    /// How the last change compares with what was there.
+    pub guard: Option<GuardStatus>,
+    /// Whether files have changed that nobody has activated.
+    pub files_changed: bool,
+    /// The last decision on what is served.
     pub last_activation: Activation,
     /// Sockets, connections, identity providers.
     pub edge: serde_json::Value,
@@ -83,88 +119,57 @@ pub struct SnapshotStatus {
     pub operations: usize,
     /// Names of what is served without a contract.
     pub services: Vec<String>,
-    /// Whether the last attempt to replace it was refused: then this is the last good one.
+    /// Whether it is the last good one, because what is on disk was refused.
     pub is_last_good: bool,
+}
+
+/// A candidate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CandidateStatus {
+    /// Its digest.
+    pub digest: String,
+    /// `staging` or `canary=5%`.
+    pub stage: String,
+    /// When it was made (RFC 3339).
+    pub compiled: String,
+    /// What it has served on listeners for staging.
+    pub staging: ServedStatus,
+    /// What it has served of production's traffic, since its share is what it is.
+    pub canary: Option<ServedStatus>,
+}
+
+/// What a snapshot has served.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServedStatus {
+    /// Requests.
+    pub requests: u64,
+    /// Of those, how many ended in a status of 500 or more.
+    pub failed: u64,
+    /// How many were refused.
+    pub refused: u64,
+    /// How long the slowest hundredth waited at least, in milliseconds.
+    pub p99_ms: f64,
+}
+
+/// The guard of the last change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardStatus {
+    /// The activation it guards.
+    pub activation: i64,
+    /// The stage it guards.
+    pub stage: String,
+    /// `watching`, `held`, `worse` (and only told), `rolled-back`, or `off`.
+    pub state: String,
+    /// The figures, or why nothing is compared.
+    pub message: String,
 }
 
 // === impl Lifecycle ===
 
 impl Lifecycle {
-    /// Compiles what is on disk now, and serves it. What is refused is recorded; the last good one goes on.
-    ///
-    /// # Errors
-    /// Why it was refused, fit to be shown.
-    pub(crate) fn activate(&self, who: &str, why: &str) -> Result<Activation, String> {
-        let mut text = String::new();
-        let outcome = load(&self.config, self.listen).map_err(|wrong| wrong.to_string()).and_then(|config| {
-            text = config.text().to_owned();
-            Snapshot::compile(&config, &self.lasting).map_err(|wrong| wrong.to_string())
-        });
-        let files = match &outcome {
-            Ok(snapshot) => snapshot.files.clone(),
-            // The files of the last good one, so that mending them is noticed.
-            Err(_) => self.gateway.production().snapshot.files.clone(),
-        };
-        let outcome = outcome.and_then(|snapshot| {
-            let digest = snapshot.digest.to_string();
-            if *snapshot.digest == *self.gateway.production().snapshot.digest {
-                return Ok((digest, "unchanged"));
-            }
-            self.gateway
-                .activate(Arc::new(snapshot), haechi_edge::Target::Production)
-                .map_err(|error| error.to_string())?;
-            self.metrics().set_snapshot(&digest, SystemTime::now());
-            Ok((digest, "activated"))
-        });
-        lock(&self.watch).set(files);
-        let (digest, word, message) = match &outcome {
-            Ok((digest, word)) => (digest.as_str(), *word, ""),
-            Err(message) => ("", "refused", message.as_str()),
-        };
-        let activation = self.remember(who, why, word, digest, message, &text);
-        outcome.map(|_| activation)
-    }
-
-    /// Keeps an attempt in the history, the events and the metrics.
-    fn remember(
-        &self,
-        who: &str,
-        why: &str,
-        word: &str,
-        digest: &str,
-        message: &str,
-        text: &str,
-    ) -> Activation {
-        let now = SystemTime::now();
-        let mut activation = Activation {
-            id: 0,
-            at: stamp(now),
-            who: who.to_owned(),
-            why: why.to_owned(),
-            outcome: word.to_owned(),
-            digest: digest.to_owned(),
-            message: message.to_owned(),
-        };
-        if word != "unchanged" {
-            let outcome = if word == "activated" { Outcome::Activated } else { Outcome::Refused };
-            activation.id = keep(&self.state, &activation, outcome, now, text);
-            self.metrics().activation(word);
-            let action = if word == "activated" { "snapshot-activated" } else { "snapshot-refused" };
-            let _ = self.recorder.record_durable(control_event(action, who, digest, message));
-        }
-        *lock(&self.last) = activation.clone();
-        activation
-    }
-
-    /// Looks at the files, and activates what has changed.
-    pub(crate) fn watch(&self) -> Option<Result<Activation, String>> {
-        let changed = lock(&self.watch).has_settled_change();
-        changed.then(|| self.activate("file watch", "a file has changed"))
-    }
-
     pub(crate) fn status(&self) -> Status {
-        let snapshot = self.gateway.production().snapshot.clone();
-        let last = lock(&self.last).clone();
+        let change = lock(&self.change);
+        let (production, last) = (&change.production.snapshot, change.last.clone());
         let edge: EdgeStatus = self.gateway.status();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -172,32 +177,30 @@ impl Lifecycle {
             uptime_seconds: self.started.elapsed().unwrap_or(Duration::ZERO).as_secs(),
             config: self.config.clone(),
             snapshot: SnapshotStatus {
-                digest: snapshot.digest.to_string(),
-                compiled: stamp(snapshot.compiled_at),
-                apis: snapshot.apis().map(str::to_owned).collect(),
-                operations: snapshot.operations(),
-                services: snapshot.services().map(str::to_owned).collect(),
-                is_last_good: last.outcome == "refused",
+                digest: production.digest.to_string(),
+                compiled: stamp(production.compiled_at),
+                apis: production.apis().map(str::to_owned).collect(),
+                operations: production.operations(),
+                services: production.services().map(str::to_owned).collect(),
+                is_last_good: change.is_last_good,
             },
+            candidate: change.candidate.as_ref().map(|candidate| CandidateStatus {
+                digest: candidate.made.snapshot.digest.to_string(),
+                stage: candidate.step.to_string(),
+                compiled: stamp(candidate.made.snapshot.compiled_at),
+                staging: self.gateway.staging().map(|served| served.as_ref().into()).unwrap_or_default(),
+                canary: self.gateway.canary().map(|served| served.as_ref().into()),
+            }),
+            guard: change.guard_status(),
+            files_changed: change.files_changed,
             last_activation: last,
             edge: serde_json::to_value(&edge).unwrap_or_default(),
         }
     }
 
-    pub(crate) fn activations(&self) -> Result<Vec<Activation>, ApiError> {
-        let rows = lock(&self.state).activations(HISTORY).map_err(ApiError::internal)?;
-        Ok(rows
-            .into_iter()
-            .map(|row| Activation {
-                id: row.id,
-                at: stamp(row.at),
-                who: row.who,
-                why: row.why,
-                outcome: row.outcome.as_str().to_owned(),
-                digest: row.digest,
-                message: row.message,
-            })
-            .collect())
+    pub(crate) fn activations(&self, limit: u32) -> Result<Vec<Activation>, ApiError> {
+        let rows = lock(&self.state).activations(limit).map_err(ApiError::internal)?;
+        Ok(rows.into_iter().map(Activation::from).collect())
     }
 
     pub(crate) fn keys(&self) -> Keys<'_> {
@@ -236,37 +239,42 @@ impl Lifecycle {
     }
 }
 
-/// Reads the configuration; `listen` takes the place of its first listener's address.
-pub(crate) fn load(
-    path: &Path,
-    listen: Option<std::net::SocketAddr>,
-) -> Result<Config, haechi_config::Diagnostics> {
-    let mut config = Config::load(path)?;
-    if let Some(listen) = listen {
-        config.set_listen(listen);
+impl From<ActivationRow> for Activation {
+    fn from(row: ActivationRow) -> Self {
+        Self {
+            id: row.id,
+            at: stamp(row.at),
+            who: row.who,
+            why: row.why,
+            stage: row.stage,
+            outcome: row.outcome.as_str().to_owned(),
+            digest: row.digest,
+            production: row.production,
+            message: row.message,
+            changes: serde_json::from_str(&row.changes).unwrap_or_default(),
+            note: String::new(),
+        }
     }
-    Ok(config)
 }
 
-/// Keeps an attempt; answers its number, 0 if the disk did not take it.
-pub(crate) fn keep(
-    state: &Mutex<State>,
-    activation: &Activation,
-    outcome: Outcome,
-    at: SystemTime,
-    text: &str,
-) -> i64 {
-    let row = ActivationRow {
-        id: 0,
-        at,
-        who: activation.who.clone(),
-        why: activation.why.clone(),
-        outcome,
-        digest: activation.digest.clone(),
-        message: activation.message.clone(),
-        config: text.to_owned(),
-    };
-    lock(state).record_activation(&row).unwrap_or_default()
+// === impl ServedStatus ===
+
+impl Default for ServedStatus {
+    fn default() -> Self {
+        Self { requests: 0, failed: 0, refused: 0, p99_ms: 0.0 }
+    }
+}
+
+impl From<&Served> for ServedStatus {
+    fn from(served: &Served) -> Self {
+        let tally = served.counts.tally();
+        Self {
+            requests: tally.requests,
+            failed: tally.failed,
+            refused: tally.refused,
+            p99_ms: tally.waited.quantile(0.99).as_secs_f64() * 1000.0,
+        }
+    }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

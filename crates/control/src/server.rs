@@ -7,20 +7,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use haechi_config::Diagnostics;
-use haechi_edge::{Collector, Gateway, GatewayError, Lasting, Snapshot};
+use haechi_config::{Config, Diagnostics};
+use haechi_edge::{Collector, Gateway, GatewayError, Lasting};
 use haechi_events::{Export, Metrics, Recorder};
 use haechi_identity::{KeyRing, Pepper};
-use haechi_store::{Outcome, State, StateError};
+use haechi_store::{State, StateError};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 
 use crate::api::{self, Who};
-use crate::keys::{control_event, record, stamp};
-use crate::lifecycle::{Activation, Lifecycle, keep, load};
-use crate::watch::{self, Watch};
+use crate::keys::{control_event, record};
+use crate::lifecycle::{BootError, Change, Lifecycle, Notice, boot};
+use crate::watch;
 
 /// Events that wait for the writer, for each worker: 400,000 a second are written in time.
 const EVENT_QUEUE: usize = 8192;
@@ -34,8 +34,10 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// Who started it, for the history.
     pub who: String,
-    /// Whether notices (activations by file watch) are printed on standard error.
+    /// Whether notices (activations by file watch, rollbacks) are printed on standard error.
     pub notices: bool,
+    /// Serve what is on disk, whatever was decided before.
+    pub fresh: bool,
 }
 
 /// A running gateway.
@@ -55,6 +57,8 @@ pub enum ServerError {
     State(StateError),
     /// A socket or a thread cannot be had.
     Gateway(GatewayError),
+    /// What was decided to be served cannot be.
+    Decided(String),
     /// A directory or socket of the gateway's own cannot be used.
     Io {
         /// What was being done.
@@ -72,8 +76,10 @@ impl Server {
     /// # Errors
     /// See [`ServerError`]; then nothing runs.
     pub fn start(options: &Options) -> Result<Self, ServerError> {
-        let config = load(&options.config, options.listen).map_err(ServerError::Config)?;
-        let state = State::open(&config.data).map_err(ServerError::State)?;
+        let state = match Config::load(&options.config) {
+            Ok(config) => State::open(&config.data).map_err(ServerError::State)?,
+            Err(wrong) => last_state(&options.config).ok_or(ServerError::Config(wrong))?,
+        };
         let pepper = state.pepper().map_err(ServerError::State)?;
         let ring = Arc::new(KeyRing::new(Pepper::new(*pepper)));
         for row in state.keys().map_err(ServerError::State)? {
@@ -81,7 +87,8 @@ impl Server {
         }
         let metrics = Arc::new(Metrics::default());
         let lasting = Lasting::new(ring, metrics.clone()).map_err(ServerError::Gateway)?;
-        let snapshot = Arc::new(Snapshot::compile(&config, &lasting).map_err(ServerError::Config)?);
+        let boot = boot(&options.config, options.listen, options.fresh, &lasting, &state)?;
+        let (config, snapshot) = (boot.made.config.clone(), boot.made.snapshot.clone());
         let export = match &config.otlp {
             Some(otlp) => {
                 let url = &otlp.endpoint;
@@ -103,38 +110,33 @@ impl Server {
         let doing = format!("cannot keep events in `{}`", config.events.dir.display());
         let recorder =
             Recorder::start(recorder, metrics).map_err(|source| ServerError::Io { doing, source })?;
-        let mut watch = Watch::default();
-        watch.set(snapshot.files.clone());
-        let now = SystemTime::now();
-        let mut activation = Activation {
-            id: 0,
-            at: stamp(now),
-            who: options.who.clone(),
-            why: "start".to_owned(),
-            outcome: "activated".to_owned(),
-            digest: snapshot.digest.to_string(),
-            message: String::new(),
-        };
         let control = bind_control(&config.control.socket)?;
         let collector = config.control.metrics.map(bind_metrics).transpose()?;
-        let gateway = Gateway::start(snapshot, lasting.clone(), &recorder).map_err(ServerError::Gateway)?;
-        let state = Mutex::new(state);
-        activation.id = keep(&state, &activation, Outcome::Activated, now, config.text());
-        lasting.metrics.activation("activated");
-        lasting.metrics.set_snapshot(&activation.digest, now);
+        let gateway =
+            Gateway::start(snapshot.clone(), lasting.clone(), &recorder).map_err(ServerError::Gateway)?;
+        let digest = snapshot.digest.to_string();
         let _ =
-            recorder.record_durable(control_event("gateway-started", &options.who, &activation.digest, ""));
+            recorder.record_durable(control_event("gateway-started", &options.who, &digest, &boot.notice));
         let lifecycle = Arc::new(Lifecycle {
             config: options.config.clone(),
             listen: options.listen,
             gateway,
             lasting,
             recorder,
-            state,
-            watch: Mutex::new(watch),
-            last: Mutex::new(activation),
-            started: now,
+            state: Mutex::new(state),
+            change: Mutex::new(Change::new(boot.made, boot.disk, boot.is_last_good)),
+            started: SystemTime::now(),
+            clock: Instant::now(),
         });
+        let why = match (boot.notice.is_empty(), boot.is_last_good) {
+            (true, _) => "start",
+            (false, true) => "start: the last good configuration, for the one on disk is refused",
+            (false, false) => "start: as was decided before",
+        };
+        lifecycle.begin(&options.who, why, boot.sources.as_ref());
+        if options.notices && !boot.notice.is_empty() {
+            eprintln!("{}", boot.notice);
+        }
         let (stop, stopped) = oneshot::channel();
         let control = serve_control(lifecycle.clone(), control, collector, stopped, options.notices)?;
         Ok(Self {
@@ -233,10 +235,12 @@ fn serve_control(
                     let routes = api::metrics_routes().with_state(lifecycle.clone());
                     tokio::spawn(axum::serve(collector, routes).into_future());
                 }
-                let watching = tokio::spawn(watch_files(lifecycle, notices));
+                let watching = tokio::spawn(watch_files(lifecycle.clone(), notices));
+                let guarding = tokio::spawn(guard(lifecycle, notices));
                 let _ = stopped.await;
                 socket.abort();
                 watching.abort();
+                guarding.abort();
             });
             // Followers of events may still be connected.
             runtime.shutdown_background();
@@ -250,21 +254,46 @@ async fn watch_files(lifecycle: Arc<Lifecycle>, notices: bool) {
     loop {
         every.tick().await;
         let lifecycle = lifecycle.clone();
-        let Ok(Some(outcome)) = tokio::task::spawn_blocking(move || lifecycle.watch()).await else {
-            continue;
-        };
-        if notices {
-            match outcome {
-                Ok(activation) => {
-                    eprintln!("{} {} (a file has changed)", activation.outcome, activation.digest)
-                }
-                Err(message) => eprintln!("refused, the last good configuration goes on:\n{message}"),
-            }
-        }
+        let notice = tokio::task::spawn_blocking(move || lifecycle.watch()).await;
+        tell(notice.ok().flatten(), notices);
     }
 }
 
+/// Takes back what is worse than what was there.
+async fn guard(lifecycle: Arc<Lifecycle>, notices: bool) {
+    loop {
+        tokio::time::sleep(lifecycle.pace()).await;
+        let lifecycle = lifecycle.clone();
+        let notice = tokio::task::spawn_blocking(move || lifecycle.guard()).await;
+        tell(notice.ok().flatten(), notices);
+    }
+}
+
+fn tell(notice: Option<Notice>, notices: bool) {
+    if let Some(Notice(text)) = notice
+        && notices
+    {
+        eprintln!("{text}");
+    }
+}
+
+/// The state of a gateway whose configuration cannot be read, if there is any.
+fn last_state(config: &Path) -> Option<State> {
+    let data = Config::data_of(config);
+    if data.join("haechi.db").exists() { State::open(&data).ok() } else { None }
+}
+
 // === impl ServerError ===
+
+impl From<BootError> for ServerError {
+    fn from(error: BootError) -> Self {
+        match error {
+            BootError::Config(wrong) => Self::Config(*wrong),
+            BootError::State(error) => Self::State(error),
+            BootError::Decided { .. } | BootError::Nothing { .. } => Self::Decided(error.to_string()),
+        }
+    }
+}
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -272,6 +301,7 @@ impl fmt::Display for ServerError {
             Self::Config(wrong) => wrong.fmt(f),
             Self::State(error) => error.fmt(f),
             Self::Gateway(error) => error.fmt(f),
+            Self::Decided(message) => f.write_str(message),
             Self::Io { doing, source } => write!(f, "{doing}: {source}"),
         }
     }

@@ -30,6 +30,11 @@ impl Watch {
         self.files = files;
     }
 
+    /// Whether the files have changed since [`set`](Self::set), settled or not.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.files.iter().map(look).ne(self.known.iter().copied())
+    }
+
     /// Whether the files have changed since [`set`](Self::set) and are the same as at the last call: a file that is
     /// being written is given time to end.
     pub(crate) fn has_settled_change(&mut self) -> bool {

@@ -72,7 +72,13 @@ impl Demo {
 
 fn start(setup: GatewaySetup) -> BoxFuture<Result<Box<dyn Gateway>, String>> {
     Box::pin(async move {
-        let options = Options { config: setup.config, listen: None, who: "demo".to_owned(), notices: true };
+        let options = Options {
+            config: setup.config,
+            listen: None,
+            who: "demo".to_owned(),
+            notices: true,
+            fresh: true,
+        };
         let started = tokio::task::spawn_blocking(move || Server::start(&options)).await;
         let server = started.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let addresses = server.addresses();

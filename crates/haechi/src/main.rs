@@ -4,10 +4,12 @@ mod activate;
 mod check;
 mod demo;
 mod events;
+mod history;
 mod init;
 mod keys;
 mod output;
 mod plan;
+mod rollback;
 mod run;
 mod schema;
 mod status;
@@ -47,8 +49,12 @@ enum Verb {
     Run(run::Run),
     /// Tell how the running gateway is
     Status(status::Status),
-    /// Have the running gateway serve the configuration as it is on disk now
+    /// Have the running gateway serve the configuration as it is on disk now, or take a candidate one step further
     Activate(activate::Activate),
+    /// Take the last change back, or go back to an earlier one
+    Rollback(rollback::Rollback),
+    /// Tell who changed what, when and why, and what became of it
+    History(history::History),
     /// Make, list, rotate and revoke API keys
     Keys(keys::Keys),
     /// Tell what happened to a request, and why
@@ -79,6 +85,8 @@ fn main() -> ExitCode {
         Verb::Run(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Activate(verb) => verb.run(),
+        Verb::Rollback(verb) => verb.run(),
+        Verb::History(verb) => verb.run(),
         Verb::Keys(verb) => verb.run(),
         Verb::Why(verb) => verb.run(),
         Verb::Events(verb) => verb.run(),

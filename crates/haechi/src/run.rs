@@ -18,12 +18,16 @@ pub(crate) struct Run {
     /// Listen here instead of at the first configured address
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<std::net::SocketAddr>,
+    /// Serve what is on disk, even if it was rolled back or never activated
+    #[arg(long)]
+    fresh: bool,
 }
 
 impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let who = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
-        let options = Options { config: self.config, listen: self.listen, who, notices: true };
+        let options =
+            Options { config: self.config, listen: self.listen, who, notices: true, fresh: self.fresh };
         let server = Server::start(&options).map_err(|error| match error {
             ServerError::Config(wrong) => Failure::from(wrong),
             other => Failure::new(other.to_string()),

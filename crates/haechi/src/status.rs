@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use haechi_control::Status as State;
+use haechi_control::{ServedStatus, Status as State};
 
 use crate::output::{Failure, Format, json, line, served};
 use crate::{Target, converse};
@@ -31,18 +31,40 @@ impl Status {
 }
 
 fn shown(state: &State) -> String {
-    let State { version, pid, uptime_seconds, config, snapshot, last_activation: last, edge } = state;
+    let State { version, pid, uptime_seconds, config, snapshot, last_activation: last, edge, .. } = state;
     let mut out = format!("haechi {version}, process {pid}, up {uptime_seconds} s\n");
     let listening: Vec<_> =
         edge["listening"].as_array().into_iter().flatten().filter_map(|at| at.as_str()).collect();
     out += &format!("listening   {}\n", listening.join(", "));
     out += &format!("connections {}\n", edge["connections"]);
     out += &format!("config      {}\n", config.display());
-    let good = if snapshot.is_last_good { ", the LAST GOOD one: the newer one was refused" } else { "" };
+    let good = if snapshot.is_last_good { ", the LAST GOOD one: what is on disk was refused" } else { "" };
     out += &format!("snapshot    {} of {}{good}\n", snapshot.digest, snapshot.compiled);
     let what = served(snapshot.apis.len(), snapshot.operations, snapshot.services.len());
     let names: Vec<_> = snapshot.apis.iter().chain(&snapshot.services).map(String::as_str).collect();
     out += &format!("serving     {what}: {}\n", names.join(", "));
+    if let Some(candidate) = &state.candidate {
+        out +=
+            &format!("candidate   {} of {} in {}\n", candidate.digest, candidate.compiled, candidate.stage);
+        if candidate.staging.requests > 0 {
+            out += &format!("  staging   {}\n", counted(&candidate.staging));
+        }
+        if let Some(canary) = &candidate.canary {
+            out += &format!("  canary    {}\n", counted(canary));
+        }
+    }
+    if let Some(guard) =
+        state.guard.as_ref().filter(|guard| guard.state != "off" || !guard.message.is_empty())
+    {
+        let message = if guard.message.is_empty() { String::new() } else { format!(": {}", guard.message) };
+        out += &format!(
+            "guard       {} of activation {} in {}{message}\n",
+            guard.state, guard.activation, guard.stage
+        );
+    }
+    if state.files_changed {
+        out += "files       have CHANGED since: `haechi activate` serves them\n";
+    }
     out += &format!("last change {} by {} at {} ({})", last.outcome, last.who, last.at, last.why);
     for provider in edge["providers"].as_array().into_iter().flatten() {
         let error = provider["error"].as_str().map(|error| format!(", {error}")).unwrap_or_default();
@@ -56,4 +78,9 @@ fn shown(state: &State) -> String {
         out += &format!("\n\n{}", last.message.trim_end());
     }
     out
+}
+
+fn counted(served: &ServedStatus) -> String {
+    let ServedStatus { requests, failed, refused, p99_ms } = served;
+    format!("{requests} requests, {failed} failed, {refused} refused, slowest hundredth from {p99_ms:.1} ms")
 }

@@ -1,14 +1,25 @@
-//! The history of activations: who changed what, when and why, and what became of it.
+//! The history of activations: who changed what, when and why, what became of it; and what each snapshot was made from, so that it
+//! can be made again though files have changed since.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, named_params};
 
 use crate::error::StateError;
 use crate::keys::{millis, time};
 use crate::open::State;
 
-/// One attempt to activate a snapshot.
+/// Decisions that are kept; the oldest go first. More than anybody reads, a few megabytes.
+const HISTORY: i64 = 2000;
+/// Snapshots whose sources are kept: those of the last decisions. What does not change from one to the next is kept once.
+const SOURCES: i64 = 50;
+
+/// One decision on what is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivationRow {
     /// Counts up; 0 before it is kept.
@@ -19,14 +30,24 @@ pub struct ActivationRow {
     pub who: String,
     /// Why.
     pub why: String,
+    /// `production`, `staging`, `canary=5%`.
+    pub stage: String,
     /// What became of it.
     pub outcome: Outcome,
-    /// The snapshot's digest; empty if none could be made.
+    /// The digest of the snapshot it is about; empty if none could be made.
     pub digest: String,
-    /// Why it was refused; empty if it was not.
+    /// What that snapshot was made from; empty if none could be made.
+    pub manifest: String,
+    /// Why it was refused or taken back; empty if it was neither.
     pub message: String,
-    /// The configuration's text. Holds no secret.
-    pub config: String,
+    /// What changed in meaning, as JSON; empty if nothing did.
+    pub changes: String,
+    /// What serves production since.
+    pub production: String,
+    /// What that was made from.
+    pub production_manifest: String,
+    /// What `haechi.yaml` on disk would have been made from at that moment; empty if it was not usable.
+    pub disk: String,
 }
 
 /// What became of an activation.
@@ -34,26 +55,90 @@ pub struct ActivationRow {
 pub enum Outcome {
     /// The snapshot serves.
     Activated,
-    /// It was refused; the last one goes on.
+    /// It was refused; what served goes on.
     Refused,
+    /// What served was taken back.
+    RolledBack,
 }
 
-const COLUMNS: &str = "id, at, who, why, outcome, digest, message, config";
+/// What a snapshot was made from, without its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// A digest of all of it.
+    pub manifest: String,
+    /// The configuration's file; empty for the gateway's own `haechi.yaml`.
+    pub file: String,
+    /// Its text. Holds no secret.
+    pub config: String,
+    /// Contents by path, relative to the configuration's file.
+    pub files: BTreeMap<String, Arc<[u8]>>,
+}
+
+const COLUMNS: &str = "id, at, who, why, stage, outcome, digest, manifest, message, changes, production, production_manifest, disk";
 
 impl State {
-    /// Keeps an attempt; answers its number.
+    /// Keeps a decision, and what the snapshot it is about was made from, all or nothing; answers its number.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn record_activation(&mut self, row: &ActivationRow) -> Result<i64, StateError> {
-        self.connection.execute(
-            "INSERT INTO activations (at, who, why, outcome, digest, message, config) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            (millis(row.at), &row.who, &row.why, row.outcome.as_str(), &row.digest, &row.message, &row.config),
+    pub fn record_activation(
+        &mut self,
+        row: &ActivationRow,
+        sources: Option<&Sources>,
+    ) -> Result<i64, StateError> {
+        let transaction = self.connection.transaction()?;
+        if let Some(sources) = sources {
+            transaction.execute(
+                "INSERT OR IGNORE INTO sources (manifest, file, config) VALUES (?1, ?2, ?3)",
+                (&sources.manifest, &sources.file, &sources.config),
+            )?;
+            for (path, content) in &sources.files {
+                let hash = blake3::hash(content);
+                transaction.execute(
+                    "INSERT OR IGNORE INTO blobs (hash, content) VALUES (?1, ?2)",
+                    (hash.as_bytes(), &**content),
+                )?;
+                transaction.execute(
+                    "INSERT OR IGNORE INTO source_files (manifest, path, hash) VALUES (?1, ?2, ?3)",
+                    (&sources.manifest, path, hash.as_bytes()),
+                )?;
+            }
+        }
+        transaction.execute(
+            "INSERT INTO activations (at, who, why, stage, outcome, digest, manifest, message, changes, production, \
+             production_manifest, disk) VALUES (:at, :who, :why, :stage, :outcome, :digest, :manifest, :message, \
+             :changes, :production, :production_manifest, :disk)",
+            named_params! {
+                ":at": millis(row.at),
+                ":who": row.who,
+                ":why": row.why,
+                ":stage": row.stage,
+                ":outcome": row.outcome.as_str(),
+                ":digest": row.digest,
+                ":manifest": row.manifest,
+                ":message": row.message,
+                ":changes": row.changes,
+                ":production": row.production,
+                ":production_manifest": row.production_manifest,
+                ":disk": row.disk,
+            },
         )?;
-        Ok(self.connection.last_insert_rowid())
+        let id = transaction.last_insert_rowid();
+        transaction.execute("DELETE FROM activations WHERE id <= ?1", [id - HISTORY])?;
+        // The ones last decided on, and in any case what serves now.
+        transaction.execute(
+            "DELETE FROM sources WHERE manifest <> ?1 AND manifest NOT IN (SELECT manifest FROM activations WHERE \
+             manifest <> '' GROUP BY manifest ORDER BY max(id) DESC LIMIT ?2)",
+            (&row.production_manifest, SOURCES),
+        )?;
+        transaction
+            .execute("DELETE FROM source_files WHERE manifest NOT IN (SELECT manifest FROM sources)", [])?;
+        transaction.execute("DELETE FROM blobs WHERE hash NOT IN (SELECT hash FROM source_files)", [])?;
+        transaction.commit()?;
+        Ok(id)
     }
 
-    /// The last attempts, newest first.
+    /// The last decisions, newest first.
     ///
     /// # Errors
     /// When the database refuses.
@@ -64,14 +149,45 @@ impl State {
         Ok(rows)
     }
 
-    /// The last attempt that succeeded.
+    /// One decision.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn last_good(&self) -> Result<Option<ActivationRow>, StateError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM activations WHERE outcome = 'activated' ORDER BY id DESC LIMIT 1");
-        Ok(self.connection.prepare_cached(&sql)?.query_row([], read).optional()?)
+    pub fn activation(&self, id: i64) -> Result<Option<ActivationRow>, StateError> {
+        let sql = format!("SELECT {COLUMNS} FROM activations WHERE id = ?1");
+        Ok(self.connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
+    }
+
+    /// The last decision after which production served something else, before `digest` was activated there; if it can be served again.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn production_before(&self, digest: &str) -> Result<Option<ActivationRow>, StateError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM activations WHERE id < (SELECT max(id) FROM activations WHERE stage = 'production' \
+             AND outcome = 'activated' AND digest = ?1) AND production <> ?1 AND production_manifest IN \
+             (SELECT manifest FROM sources) ORDER BY id DESC LIMIT 1"
+        );
+        Ok(self.connection.prepare_cached(&sql)?.query_row([digest], read).optional()?)
+    }
+
+    /// What a snapshot was made from, if that is still kept.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn sources(&self, manifest: &str) -> Result<Option<Sources>, StateError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT file, config FROM sources WHERE manifest = ?1")?;
+        let found: Option<(String, String)> =
+            statement.query_row([manifest], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((file, config)) = found else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT path, content FROM source_files JOIN blobs USING (hash) WHERE manifest = ?1",
+        )?;
+        let files = statement
+            .query_map([manifest], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?.into())))?
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Sources { manifest: manifest.to_owned(), file, config, files }))
     }
 }
 
@@ -81,10 +197,19 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ActivationRow> {
         at: time(row.get(1)?),
         who: row.get(2)?,
         why: row.get(3)?,
-        outcome: if row.get_ref(4)?.as_str()? == "activated" { Outcome::Activated } else { Outcome::Refused },
-        digest: row.get(5)?,
-        message: row.get(6)?,
-        config: row.get(7)?,
+        stage: row.get(4)?,
+        outcome: match row.get_ref(5)?.as_str()? {
+            "activated" => Outcome::Activated,
+            "rolled-back" => Outcome::RolledBack,
+            _ => Outcome::Refused,
+        },
+        digest: row.get(6)?,
+        manifest: row.get(7)?,
+        message: row.get(8)?,
+        changes: row.get(9)?,
+        production: row.get(10)?,
+        production_manifest: row.get(11)?,
+        disk: row.get(12)?,
     })
 }
 
@@ -96,36 +221,28 @@ impl Outcome {
         match self {
             Self::Activated => "activated",
             Self::Refused => "refused",
+            Self::RolledBack => "rolled-back",
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+// === impl Sources ===
 
-    #[test]
-    fn the_history_is_kept_and_the_last_good_one_found() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut state = State::open(dir.path()).expect("open");
-        assert_eq!(state.last_good().expect("read"), None);
-        let row = |outcome, digest: &str| ActivationRow {
-            id: 0,
-            at: time(1),
-            who: "uid 0".to_owned(),
-            why: "test".to_owned(),
-            outcome,
-            digest: digest.to_owned(),
-            message: String::new(),
-            config: "haechi: 1".to_owned(),
+impl Sources {
+    /// Sources with their digest.
+    pub fn new(file: String, config: String, files: BTreeMap<String, Arc<[u8]>>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        // Lengths first, so that no two lists of texts are the same bytes.
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
         };
-        for (outcome, digest) in
-            [(Outcome::Activated, "a"), (Outcome::Activated, "b"), (Outcome::Refused, "")]
-        {
-            state.record_activation(&row(outcome, digest)).expect("kept");
+        part(config.as_bytes());
+        for (path, content) in &files {
+            part(path.as_bytes());
+            part(content);
         }
-        let list = state.activations(2).expect("read");
-        assert_eq!(list.iter().map(|row| row.id).collect::<Vec<_>>(), [3, 2]);
-        assert_eq!(state.last_good().expect("read").expect("there").digest, "b");
+        let manifest = hasher.finalize().to_hex().get(..32).unwrap_or_default().to_owned();
+        Self { manifest, file, config, files }
     }
 }

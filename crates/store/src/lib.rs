@@ -9,7 +9,7 @@ mod keys;
 mod open;
 mod pepper;
 
-pub use activations::{ActivationRow, Outcome};
+pub use activations::{ActivationRow, Outcome, Sources};
 pub use error::StateError;
 pub use keys::KeyRow;
 pub use open::State;

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::error::StateError;
 
 /// Each entry brings the schema one version further; none is ever changed.
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     // 1: API keys, and the history of activations.
     "CREATE TABLE keys (
         id TEXT PRIMARY KEY,
@@ -38,6 +38,38 @@ const MIGRATIONS: &[&str] = &[
         message TEXT NOT NULL,
         config TEXT NOT NULL
     ) STRICT;",
+    // 2: what snapshots were made from, stages, and what serves after each decision.
+    "CREATE TABLE sources (
+        manifest TEXT PRIMARY KEY,
+        file TEXT NOT NULL,
+        config TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE blobs (hash BLOB PRIMARY KEY CHECK (length(hash) = 32), content BLOB NOT NULL) STRICT;
+    CREATE TABLE source_files (
+        manifest TEXT NOT NULL,
+        path TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        PRIMARY KEY (manifest, path)
+    ) STRICT;
+    ALTER TABLE activations RENAME TO activations_1;
+    CREATE TABLE activations (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        why TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        outcome TEXT NOT NULL CHECK (outcome IN ('activated', 'refused', 'rolled-back')),
+        digest TEXT NOT NULL,
+        manifest TEXT NOT NULL,
+        message TEXT NOT NULL,
+        changes TEXT NOT NULL,
+        production TEXT NOT NULL,
+        production_manifest TEXT NOT NULL,
+        disk TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO activations
+        SELECT id, at, who, why, 'production', outcome, digest, '', message, '', digest, '', '' FROM activations_1;
+    DROP TABLE activations_1;",
 ];
 
 /// The state, open. One process has it at a time.
