@@ -22,6 +22,8 @@ pub struct Response {
     pub head: String,
     /// Its body, decoded.
     pub body: Vec<u8>,
+    /// The lines after a chunked body.
+    pub trailers: String,
 }
 
 impl Raw {
@@ -57,24 +59,27 @@ impl Raw {
         let head = String::from_utf8_lossy(&self.unread.drain(..end).collect::<Vec<_>>()).into_owned();
         let status = head.split(' ').nth(1)?.parse().ok()?;
         if (100..200).contains(&status) {
-            return Some(Response { status, head, body: Vec::new() });
+            return Some(Response { status, head, body: Vec::new(), trailers: String::new() });
         }
         let lower = head.to_ascii_lowercase();
         let length = lower
             .split("content-length:")
             .nth(1)
             .and_then(|text| text.split("\r\n").next()?.trim().parse().ok());
+        let mut trailers = String::new();
         let body = if let Some(length) = length {
             while self.unread.len() < length {
                 self.more()?;
             }
             self.unread.drain(..length).collect()
         } else if lower.contains("transfer-encoding: chunked") {
-            self.chunks()?
+            let (body, after) = self.chunks()?;
+            trailers = after;
+            body
         } else {
             Vec::new()
         };
-        Some(Response { status, head, body })
+        Some(Response { status, head, body, trailers })
     }
 
     /// Whether the peer has closed the connection without another byte. Waits until it does either.
@@ -87,26 +92,46 @@ impl Raw {
         String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
     }
 
-    fn chunks(&mut self) -> Option<Vec<u8>> {
+    /// Whether a line like this comes before the connection ends. What comes with it is read too.
+    pub fn line_with(&mut self, text: &str) -> bool {
+        while !self.unread.windows(text.len()).any(|window| window == text.as_bytes()) {
+            if self.more().is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn chunks(&mut self) -> Option<(Vec<u8>, String)> {
         let mut body = Vec::new();
         loop {
-            let end = loop {
-                if let Some(end) = self.unread.windows(2).position(|window| window == b"\r\n") {
-                    break end;
-                }
-                self.more()?;
-            };
-            let line: Vec<u8> = self.unread.drain(..end + 2).collect();
-            let size = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).ok()?;
+            let size = usize::from_str_radix(self.line()?.trim(), 16).ok()?;
+            if size == 0 {
+                break;
+            }
             while self.unread.len() < size + 2 {
                 self.more()?;
             }
             body.extend(self.unread.drain(..size));
             self.unread.drain(..2);
-            if size == 0 {
-                return Some(body);
+        }
+        let mut trailers = String::new();
+        loop {
+            match self.line()? {
+                end if end == "\r\n" => return Some((body, trailers)),
+                line => trailers += &line,
             }
         }
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let end = loop {
+            if let Some(end) = self.unread.windows(2).position(|window| window == b"\r\n") {
+                break end;
+            }
+            self.more()?;
+        };
+        Some(String::from_utf8_lossy(&self.unread.drain(..end + 2).collect::<Vec<_>>()).into_owned())
     }
 
     fn more(&mut self) -> Option<()> {

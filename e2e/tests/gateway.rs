@@ -26,6 +26,8 @@ mod services;
 mod shop;
 #[path = "gateway/smuggling.rs"]
 mod smuggling;
+#[path = "gateway/streams.rs"]
+mod streams;
 #[path = "gateway/websocket.rs"]
 mod websocket;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use haechi_guard::Mode;
 
 use crate::config::Config;
-use crate::model::{Api, Auth, BodyLimit, Operation, PlanChoice, Service};
+use crate::model::{Api, Auth, BodyLimit, Compress, Operation, PlanChoice, Service};
 
 /// What holds for one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct OperationSettings {
     pub timeout: Duration,
     /// Largest body.
     pub body: BodyLimit,
+    /// Which responses are compressed.
+    pub compress: Compress,
     /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
     pub websocket: Option<Vec<String>>,
     /// Parameters and body.
@@ -54,6 +56,7 @@ pub fn service_settings(config: &Config, service: &Service) -> OperationSettings
         plan: service.plan.clone(),
         timeout: service.upstream.timeout,
         body: service.body.unwrap_or(BodyLimit::Bytes(config.limits.body)),
+        compress: service.compress.unwrap_or_default(),
         websocket: service.websocket.clone(),
         validate_request: Mode::Off,
         validate_response: Mode::Off,
@@ -73,6 +76,7 @@ fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> Operati
         plan: operation.and_then(|operation| operation.plan.clone()).unwrap_or_else(|| api.plan.clone()),
         timeout: operation.and_then(|operation| operation.timeout).unwrap_or(api.upstream.timeout),
         body: operation.and_then(|operation| operation.body).unwrap_or(BodyLimit::Bytes(config.limits.body)),
+        compress: operation.and_then(|operation| operation.compress).or(api.compress).unwrap_or_default(),
         websocket: operation.and_then(|operation| operation.websocket.clone()),
         validate_request: validate.request.or(api.validate.request).unwrap_or(Mode::Enforce),
         validate_response: validate.response.or(api.validate.response).unwrap_or(Mode::Off),

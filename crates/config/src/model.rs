@@ -96,6 +96,12 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of all bodies under judgement.
     pub body_memory: usize,
+    /// Bytes of one body under judgement that are held in memory.
+    pub body_in_memory: usize,
+    /// Bytes of all bodies that wait on disk.
+    pub body_disk: usize,
+    /// Where they wait.
+    pub body_dir: PathBuf,
     /// Bytes of a body that passes unread by choice.
     pub stream_body: u64,
     /// Bytes a second that such a body must bring.
@@ -222,6 +228,8 @@ pub struct Api {
     pub validate: Validate,
     /// How far guards may go.
     pub modes: Modes,
+    /// Which responses are compressed.
+    pub compress: Option<Compress>,
     /// What is different for single operations.
     pub operations: BTreeMap<String, Operation>,
 }
@@ -254,6 +262,8 @@ pub struct Service {
     pub methods: Vec<String>,
     /// Largest body.
     pub body: Option<BodyLimit>,
+    /// Which responses are compressed.
+    pub compress: Option<Compress>,
     /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
     pub websocket: Option<Vec<String>>,
 }
@@ -335,6 +345,8 @@ pub struct Operation {
     pub timeout: Option<Duration>,
     /// Largest body.
     pub body: Option<BodyLimit>,
+    /// Which responses are compressed.
+    pub compress: Option<Compress>,
     /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
     pub websocket: Option<Vec<String>>,
     /// Whether it can be called.
@@ -343,6 +355,18 @@ pub struct Operation {
     pub validate: Validate,
     /// How far guards may go.
     pub modes: Modes,
+}
+
+/// Which responses are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Compress {
+    /// None.
+    Off,
+    /// Those whose length tells nothing: to callers without credentials, and without any in them.
+    #[default]
+    Public,
+    /// All.
+    All,
 }
 
 /// How large a body may be.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::effective::{OperationSettings, api_defaults, effective};
-use crate::model::{Api, Auth, BodyLimit, Per, Plan, PlanChoice, Upstream, UpstreamProtocol};
+use crate::model::{Api, Auth, BodyLimit, Compress, Per, Plan, PlanChoice, Upstream, UpstreamProtocol};
 use crate::value::{show_duration, show_size};
 
 /// The operations of each API, as its contract names them.
@@ -315,6 +315,13 @@ impl Changes {
             self.operation_plan(at, (old_config, &old.plan), (new_config, new));
         }
         self.body(at, old.body, new.body);
+        let show = |compress: &Compress| match compress {
+            Compress::Off => "off".to_owned(),
+            Compress::Public => "public".to_owned(),
+            Compress::All => "all".to_owned(),
+        };
+        // What is compressed can tell of its secrets by its length.
+        self.ordered("body", at, "compress", (old.compress, new.compress), show);
         self.websocket(at, old.websocket.as_deref(), new.websocket.as_deref());
         self.ordered("timeout", at, "timeout", (old.timeout, new.timeout), |time| show_duration(*time));
         for (name, modes) in [

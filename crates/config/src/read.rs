@@ -10,9 +10,9 @@ use haechi_guard::Mode;
 
 use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
-    Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Control, Deal, Events, Identity, JwksSource,
-    Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings, Timeouts, Tls,
-    Upstream, UpstreamProtocol, Validate,
+    Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Compress, Control, Deal, Events, Identity,
+    JwksSource, Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings,
+    Timeouts, Tls, Upstream, UpstreamProtocol, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -102,7 +102,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
         data: path(data?),
         control: Control { socket: path(control.socket), ..control },
         secrets_dir,
-        limits: limits?,
+        limits: limits.map(|limits| Limits { body_dir: path(limits.body_dir), ..limits })?,
         identity,
         plans,
         channels,
@@ -279,6 +279,9 @@ fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
     let target = fields.size("target", 256, HEAD, mistakes);
     let body = fields.size("body", 0, u64::MAX, mistakes);
     let body_memory = fields.size("body_memory", 0, u64::MAX, mistakes);
+    let [body_in_memory, body_disk] =
+        ["body_in_memory", "body_disk"].map(|name| fields.size(name, 0, u64::MAX, mistakes));
+    let body_dir: Option<PathBuf> = fields.scalar("body_dir", mistakes);
     let [stream_body, stream_rate, websocket_message] = ["stream_body", "stream_rate", "websocket_message"]
         .map(|name| fields.size(name, 0, u64::MAX, mistakes));
     let [headers, streams, connections, connections_per_address] =
@@ -314,6 +317,9 @@ fn limits(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Limits> {
         target: narrow(target?),
         body: body?,
         body_memory: narrow(body_memory?),
+        body_in_memory: narrow(body_in_memory?),
+        body_disk: narrow(body_disk?),
+        body_dir: body_dir?,
         stream_body: stream_body?,
         stream_rate: stream_rate?,
         websocket_message: websocket_message?,
@@ -460,6 +466,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         plan,
         validate,
         modes,
+        compress: compress(&fields, mistakes),
         operations,
     })
 }
@@ -609,6 +616,7 @@ fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Oper
         plan: fields.get("plan").map(|node| plan_choice(node, known, mistakes)),
         timeout: fields.time("timeout", mistakes),
         body: body_limit(&fields, known, mistakes),
+        compress: compress(&fields, mistakes),
         websocket: websocket(&fields, mistakes),
         expose: fields.get("expose").and_then(|node| scalar(node, mistakes)),
         validate: validate(fields.get("validate"), &settings::OPERATION_VALIDATE, mistakes),
@@ -630,6 +638,11 @@ fn body_limit(fields: &Fields<'_>, known: &Known, mistakes: &mut Mistakes) -> Op
         return Some(BodyLimit::Stream);
     }
     body_size(fields, "body", known, mistakes).map(BodyLimit::Bytes)
+}
+
+fn compress(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Compress> {
+    let words = [("off", Compress::Off), ("public", Compress::Public), ("all", Compress::All)];
+    fields.get("compress").and_then(|node| word(node, &words, mistakes))
 }
 
 fn websocket(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {

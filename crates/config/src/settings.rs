@@ -60,6 +60,10 @@ const BODY: Setting = setting(
     "Largest body of a call; or `stream`: bodies pass unread both ways, whatever a contract says of them.",
 );
 
+const COMPRESS: Form = Form::Word(&["off", "public", "all"]);
+
+const COMPRESS_MEANING: &str = "Responses that are compressed for callers that take it: none, those to callers without credentials that carry none, or all.";
+
 const UPGRADE: Setting =
     setting("upgrade", Form::Word(&["websocket"]), "", "The protocol that a call may change to.");
 
@@ -226,6 +230,24 @@ pub(crate) static LIMITS: Section = Section {
             "All bodies that are being judged, together. Read at the start only.",
         ),
         setting(
+            "body_in_memory",
+            Form::Size,
+            "256KiB",
+            "One body that is being read to be judged; what is beyond waits on disk. Read at the start only.",
+        ),
+        setting(
+            "body_disk",
+            Form::Size,
+            "1GiB",
+            "All bodies that wait on disk, together. Read at the start only.",
+        ),
+        setting(
+            "body_dir",
+            Form::Path,
+            "./haechi-data",
+            "Directory where bodies wait, in files without a name. Read at the start only.",
+        ),
+        setting(
             "stream_body",
             Form::Size,
             "16GiB",
@@ -371,6 +393,7 @@ pub(crate) static API: Section = Section {
             "The plan, or a plan for each identity and one for `default`.",
         ),
         setting("validate", Form::Section(&VALIDATE), "", "What is checked against the contract."),
+        setting("compress", COMPRESS, "public", COMPRESS_MEANING),
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
         setting(
             "operations",
@@ -431,6 +454,7 @@ pub(crate) static SERVICE: Section = Section {
             "Methods that are let through; `HEAD` goes with `GET`.",
         ),
         BODY,
+        setting("compress", COMPRESS, "public", COMPRESS_MEANING),
         UPGRADE,
         ORIGINS,
     ],
@@ -496,6 +520,7 @@ pub(crate) static OPERATION: Section = Section {
         setting("plan", Form::Either(&[Form::Text, Form::Names(&Form::Text)]), "", "As for the API."),
         setting("timeout", Form::Duration, "", "The upstream's timeout for this operation."),
         BODY,
+        setting("compress", COMPRESS, "", "As for the API."),
         UPGRADE,
         ORIGINS,
         setting("expose", Form::Bool, "true", "Whether the operation can be called at all."),

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::budget::Budget;
+use crate::coding::Encoder;
 use crate::forward;
 use crate::tunnel::Tunnel;
 
@@ -44,6 +45,15 @@ pub(crate) struct PassingBody {
     lease: Option<Lease>,
     patience: Patience,
     silence: Option<Pin<Box<Sleep>>>,
+    compression: Compression,
+}
+
+/// Whether a body is compressed as it passes.
+enum Compression {
+    None,
+    On(Box<Encoder>),
+    /// The end was written; these are its trailers.
+    Ended(Option<HeaderMap>),
 }
 
 /// How long an upstream's body may take.
@@ -56,6 +66,9 @@ pub(crate) struct Patience {
     /// It may be silent for minutes (server-sent events): whether the caller is still there must be looked at.
     pub(crate) live: bool,
 }
+
+/// What a body gives: data or trailers, why it broke off, or nothing at its end.
+type Piece = Option<Result<Frame<Bytes>, PassingError>>;
 
 /// A body that was to be judged.
 pub(crate) enum Gathered {
@@ -118,6 +131,27 @@ impl AnswerBody {
     }
 }
 
+impl AnswerBody {
+    /// The same body, compressed; as it is if it cannot be.
+    pub(crate) fn compressed(self, mut encoder: Encoder) -> Self {
+        match self {
+            Self::Full(bytes) => {
+                match encoder.push(&bytes).and_then(|first| Ok((first, encoder.finish()?))) {
+                    Ok((first, rest)) => {
+                        Self::Full(if first.is_empty() { rest } else { [first, rest].concat().into() })
+                    }
+                    Err(_) => Self::Full(bytes),
+                }
+            }
+            Self::Passing(mut passing) => {
+                passing.compression = Compression::On(Box::new(encoder));
+                Self::Passing(passing)
+            }
+            other => other,
+        }
+    }
+}
+
 // === impl PassingBody ===
 
 impl PassingBody {
@@ -127,7 +161,14 @@ impl PassingBody {
             lease.release();
             return AnswerBody::Empty;
         }
-        AnswerBody::Passing(Box::new(Self { head: None, body, lease: Some(lease), patience, silence: None }))
+        AnswerBody::Passing(Box::new(Self {
+            head: None,
+            body,
+            lease: Some(lease),
+            patience,
+            silence: None,
+            compression: Compression::None,
+        }))
     }
 
     /// Whether it may be silent for minutes.
@@ -136,10 +177,49 @@ impl PassingBody {
     }
 
     /// The next piece, data or trailers; nothing at the end.
-    pub(crate) fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, PassingError>>> {
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        loop {
+            match std::mem::replace(&mut self.compression, Compression::None) {
+                Compression::None => return self.poll_plain(cx),
+                Compression::Ended(trailers) => {
+                    self.compression = Compression::Ended(None);
+                    return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+                Compression::On(mut encoder) => {
+                    let (trailers, made) = match self.poll_plain(cx) {
+                        Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                            Ok(data) => {
+                                let made = encoder.push(&data);
+                                self.compression = Compression::On(encoder);
+                                match made {
+                                    Ok(made) if made.is_empty() => continue,
+                                    Ok(made) => return Poll::Ready(Some(Ok(Frame::data(made)))),
+                                    Err(_) => return Poll::Ready(Some(Err(PassingError::Broken))),
+                                }
+                            }
+                            Err(frame) => (frame.into_trailers().ok(), encoder.finish()),
+                        },
+                        Poll::Ready(None) => (None, encoder.finish()),
+                        Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                        Poll::Pending => {
+                            // What was taken leaves before the rest is there.
+                            let made = if encoder.holds() { encoder.flush() } else { Ok(Bytes::new()) };
+                            self.compression = Compression::On(encoder);
+                            return match made {
+                                Ok(made) if made.is_empty() => Poll::Pending,
+                                Ok(made) => Poll::Ready(Some(Ok(Frame::data(made)))),
+                                Err(_) => Poll::Ready(Some(Err(PassingError::Broken))),
+                            };
+                        }
+                    };
+                    self.compression = Compression::Ended(trailers);
+                    return Poll::Ready(Some(made.map(Frame::data).map_err(|_| PassingError::Broken)));
+                }
+            }
+        }
+    }
+
+    fn poll_plain(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         if let Some(head) = self.head.take() {
             return Poll::Ready(Some(Ok(Frame::data(head))));
         }
@@ -198,10 +278,17 @@ impl Body for PassingBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.head.is_none() && self.body.is_end_stream()
+        match &self.compression {
+            Compression::None => self.head.is_none() && self.body.is_end_stream(),
+            Compression::On(_) => false,
+            Compression::Ended(trailers) => trailers.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
+        if !matches!(self.compression, Compression::None) {
+            return SizeHint::default();
+        }
         let head = self.head.as_ref().map_or(0, |head| head.len() as u64);
         self.body.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(head + rest))
     }

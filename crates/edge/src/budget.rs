@@ -39,6 +39,11 @@ impl Budget {
 // === impl Share ===
 
 impl Share {
+    /// A share of nothing.
+    pub(crate) fn none() -> Self {
+        Self { left: Arc::default(), taken: 0 }
+    }
+
     /// Takes so many bytes more.
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.left

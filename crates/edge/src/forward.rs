@@ -25,6 +25,9 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const X_HAECHI_IDENTITY: HeaderName = HeaderName::from_static("x-haechi-identity");
 const X_HAECHI_SUBJECT: HeaderName = HeaderName::from_static("x-haechi-subject");
 
+/// What speaks of a body's coded bytes.
+const CODED: [&str; 5] = ["content-encoding", "content-digest", "repr-digest", "digest", "content-md5"];
+
 /// What the gateway knows and tells the upstream.
 pub(crate) struct Facts<'a> {
     pub(crate) id: RequestId,
@@ -37,6 +40,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) key_headers: &'a [HeaderName],
     /// Whether the body passes with its trailers. One that was read whole has none.
     pub(crate) trailers: bool,
+    /// Whether the body was decoded: what is said of the coded bytes is then said of nothing.
+    pub(crate) decoded: bool,
 }
 
 /// The headers that are sent. Everything that speaks of the connection, and everything that only the gateway may say
@@ -47,6 +52,9 @@ pub(crate) fn request_headers(received: &Headers, facts: &Facts<'_>) -> HeaderMa
     let mut cookies: Option<BytesMut> = None;
     for (at, field) in received.iter().enumerate() {
         let Ok(name) = HeaderName::from_bytes(field.name) else { continue };
+        if facts.decoded && CODED.contains(&name.as_str()) {
+            continue;
+        }
         if name == TE && takes_trailers(received) {
             sent.insert(TE, HeaderValue::from_static("trailers"));
             continue;
@@ -224,6 +232,7 @@ mod tests {
             principal: None,
             key_headers: &[HeaderName::from_static("x-api-key")],
             trailers: true,
+            decoded: received.contains(&("X-Decoded", "yes")),
         };
         request_headers(&headers.finish(), &facts)
     }
@@ -284,6 +293,18 @@ mod tests {
         assert_eq!(kept.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
         map.remove("grpc-status");
         assert_eq!(trailers(&map), None);
+    }
+
+    #[test]
+    fn what_was_said_of_coded_bytes_is_not_said_of_decoded_ones() {
+        let fields =
+            [("Content-Encoding", "gzip"), ("Content-Digest", "sha-256=:x:"), ("Content-Type", "a/b")];
+        let trace = TraceContext::start(0.0);
+        let kept = sent(&fields, &trace);
+        assert!(kept.contains_key("content-encoding") && kept.contains_key("content-digest"));
+        let decoded = sent(&[fields[0], fields[1], fields[2], ("X-Decoded", "yes")], &trace);
+        assert!(!decoded.contains_key("content-encoding") && !decoded.contains_key("content-digest"));
+        assert_eq!(decoded["content-type"], "a/b");
     }
 
     #[test]

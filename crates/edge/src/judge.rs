@@ -7,8 +7,10 @@ use haechi_contract::{HeadView, Lookup, Params, Place, Violation};
 use haechi_events::VerdictRecord;
 use haechi_guard::{Denial, Mode, Reason, Verdict};
 use haechi_wire::{CanonicalPath, Headers, Query};
-use http::{Method, StatusCode};
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderValue, Method, StatusCode};
 
+use crate::coding::{ACCEPTED, Coded};
 use crate::respond::Problem;
 use crate::snapshot::{Operation, Service, Snapshot};
 
@@ -147,18 +149,20 @@ pub(crate) fn head(
     self::violations(operation, contract.request.min(contract.unknown_parameters), unknown, findings)
 }
 
-/// What the contract says of a body that was read whole.
+/// What the contract says of a body that was read whole, and decoded if its coding is known.
 pub(crate) fn body(
     operation: &Operation,
     headers: &Headers,
+    coded: Coded,
     whole: &[u8],
     findings: &mut impl Findings,
 ) -> Result<(), Problem> {
     let Some(contract) = &operation.contract else { return Ok(()) };
-    let encoded = headers.get("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let violations = match encoded {
-        Some(_) => vec![content_encoding()],
-        None => contract.operation.validate_body(headers.get_str("content-type"), whole),
+    let violations = match coded {
+        Coded::Unknown => vec![content_encoding()],
+        Coded::Plain | Coded::Once(_) => {
+            contract.operation.validate_body(headers.get_str("content-type"), whole)
+        }
     };
     self::violations(operation, contract.request, violations, findings)
 }
@@ -187,6 +191,7 @@ fn violations(
 pub(crate) fn violated(violations: Vec<Violation>) -> Denial {
     let media =
         violations.iter().any(|violation| matches!(violation.keyword.as_str(), "media-type" | "encoding"));
+    let encoding = violations.iter().any(|violation| violation.keyword == "encoding");
     let detail = match violations.len() {
         1 => "The request breaks the contract of this operation in one place.".to_owned(),
         count => format!("The request breaks the contract of this operation in {count} places."),
@@ -195,7 +200,10 @@ pub(crate) fn violated(violations: Vec<Violation>) -> Denial {
         status: if media { StatusCode::UNSUPPORTED_MEDIA_TYPE } else { StatusCode::BAD_REQUEST },
         problem: "contract-violation",
         detail: detail.into(),
-        headers: Vec::new(),
+        headers: encoding
+            .then(|| (ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED)))
+            .into_iter()
+            .collect(),
         reasons: violations.into_iter().map(reason).collect(),
         disclose: true,
         remedy: None,
@@ -217,14 +225,14 @@ fn reason(violation: Violation) -> Reason {
     }
 }
 
-/// A compressed body cannot be judged.
+/// A body that cannot be decoded cannot be judged.
 fn content_encoding() -> Violation {
     Violation {
         place: Place::Header,
         name: "content-encoding".to_owned(),
         schema_pointer: String::new(),
         keyword: "encoding".to_owned(),
-        message: "the body of this operation is inspected and must not be encoded".to_owned(),
+        message: format!("the body of this operation is inspected: its one coding may be {ACCEPTED}"),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Both protocols end here. Every way out is an [`Answer`] and a [`Transaction`]: the response that is sent, and the
 //! event that tells why.
 
+mod bodies;
 mod streams;
 
 use std::net::IpAddr;
@@ -11,32 +12,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_events::{TraceContext, VerdictRecord, is_sampled};
-use haechi_guard::{Denial, Exchange, Mode, Remedy, Verdict};
-use haechi_upstream::{OutBody, Reply, UpstreamError};
+use haechi_guard::{Exchange, Mode, Remedy, Verdict};
+use haechi_upstream::{OutBody, UpstreamError};
 use haechi_wire::forwarded::{ClientView, Scheme};
-use haechi_wire::{CanonicalPath, Headers, Query, Refusal};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use haechi_wire::{CanonicalPath, Query, Refusal};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use tokio::time::Instant;
 
-use self::streams::{is_event_stream, within};
-use crate::answer::{Answer, AnswerBody, Gathered, PassingBody, Patience};
+use self::bodies::{Asked, Outgoing};
+use self::streams::within;
+use crate::answer::Answer;
 use crate::connection::Peer;
 use crate::forward::{self, Facts, X_REQUEST_ID};
 use crate::grpc;
 use crate::judge::{self, Findings};
 use crate::request::Request;
-use crate::request_body::{BodyError, Progress, RequestBody, StreamLimits};
+use crate::request_body::BodyError;
 use crate::respond::{self, Problem, Tongue};
 use crate::snapshot::{Operation, Snapshot};
-use crate::transaction::{EVENT_STREAM, GRPC, Transaction};
+use crate::transaction::{GRPC, Transaction};
 use crate::worker::Worker;
 
 /// Most parameters in a query: more than any form, few enough to be walked.
 const QUERY_PAIRS: usize = 256;
-
-/// Longest response that is read whole to be judged; longer ones pass unjudged, and the event says so.
-const INSPECTED_RESPONSE: usize = 1024 * 1024;
 
 /// Where another clock runs.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -163,7 +160,8 @@ impl Call<'_> {
         let offer = self.offer(operation, &request)?;
         let deadline = self.deadline(&request)?;
         judge::head(operation, &request.headers, &query, &params, self)?;
-        let (body, progress) = self.body(operation, &request.headers, request.body).await?;
+        let Outgoing { body, progress, decoded } =
+            self.body(operation, &request.headers, request.body).await?;
         self.transaction.passes(progress.clone());
 
         let facts = Facts {
@@ -175,6 +173,7 @@ impl Call<'_> {
             principal: principal.as_deref(),
             key_headers: &snapshot.key_headers,
             trailers: progress.is_some(),
+            decoded,
         };
         let target = forward::target(&path, &query)
             .ok_or_else(|| bad_request("The path cannot be sent on.".to_owned()))?;
@@ -213,7 +212,10 @@ impl Call<'_> {
                     Some(offer) if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                         self.switch(&offer, &request.headers, reply).await
                     }
-                    _ => self.response(operation, &request.method, deadline, reply).await,
+                    _ => {
+                        let asked = Asked { method: &request.method, headers: &request.headers, deadline };
+                        self.response(operation, &asked, principal.is_some(), reply).await
+                    }
                 }
             }
             Err(error) => Err(self.upstream_failed(&error)),
@@ -231,50 +233,6 @@ impl Call<'_> {
             judge::verdict(operation, guard.name(), *mode, verdict, self)?;
         }
         Ok(())
-    }
-
-    /// Reads and judges the body where the contract asks for it; else lets it pass as it comes.
-    async fn body(
-        &mut self,
-        operation: &Operation,
-        headers: &Headers,
-        body: RequestBody,
-    ) -> Result<(OutBody, Option<Rc<Progress>>), Problem> {
-        let limit = operation.body_limit;
-        if body.declared().is_some_and(|declared| declared > limit) {
-            return Err(self.body_failed(&BodyError::TooLarge { limit }));
-        }
-        if !operation.contract.as_ref().is_some_and(|contract| contract.inspects_body) {
-            // Who speaks gRPC may have nothing to say for long.
-            let idle = if self.grpc { self.snapshot.tunnels.idle } else { self.snapshot.timeouts.body };
-            return Ok(body.into_stream(StreamLimits { length: limit, idle, rate: operation.rate }));
-        }
-        let whole = body
-            .read_whole(limit, self.snapshot.timeouts.body, &self.worker.shared.bodies)
-            .await
-            .map_err(|error| self.body_failed(&error))?;
-        self.transaction.received(whole.len());
-        judge::body(operation, headers, &whole, self)?;
-        Ok((if whole.is_empty() { OutBody::Empty } else { OutBody::Full(whole) }, None))
-    }
-
-    fn body_failed(&mut self, error: &BodyError) -> Problem {
-        self.transaction.wire(error.code(), &error.to_string());
-        match error {
-            BodyError::TooLarge { limit } => Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body-too-large",
-                format!("The body is longer than the {limit} bytes this operation takes."),
-            ),
-            BodyError::NoMemory => {
-                Problem::unavailable("overloaded", "Too many bodies are being read; try again.")
-            }
-            BodyError::TooSlow => {
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The body did not come in time.")
-            }
-            BodyError::Malformed(refusal) => malformed(refusal),
-            BodyError::Gone => bad_request("The body ended early.".to_owned()),
-        }
     }
 
     fn upstream_failed(&mut self, error: &UpstreamError) -> Problem {
@@ -302,69 +260,6 @@ impl Call<'_> {
                 upstream_broken("The service behind the gateway broke off, or its answer is not HTTP.")
             }
         }
-    }
-
-    /// The upstream's response, judged as far as the contract asks.
-    async fn response(
-        &mut self,
-        operation: &Operation,
-        method: &Method,
-        deadline: Option<Instant>,
-        reply: Reply,
-    ) -> Result<Answer, Problem> {
-        let (mut head, body) = reply.response.into_parts();
-        if head.status.is_informational() {
-            return Err(upstream_broken("The service behind the gateway changed the protocol unasked."));
-        }
-        let bodiless = *method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
-        forward::response_headers(&mut head.headers, bodiless);
-        let live = is_event_stream(&head.headers);
-        if live {
-            self.transaction.speaks(EVENT_STREAM);
-        }
-        let idle = operation.upstream.body_idle;
-        let idle = if live || self.grpc { idle.max(self.snapshot.tunnels.idle) } else { idle };
-        let mut body = PassingBody::pass(body, reply.lease, Patience { idle, until: deadline, live });
-        if let Some(contract) = operation.contract.as_ref().filter(|contract| contract.response != Mode::Off)
-            && !(bodiless || live || self.grpc || head.status == StatusCode::PARTIAL_CONTENT)
-        {
-            body = self.judge_response(operation, contract, &head, body).await?;
-        }
-        Ok(Answer { status: head.status, headers: head.headers, body })
-    }
-
-    async fn judge_response(
-        &mut self,
-        operation: &Operation,
-        contract: &crate::snapshot::Contracted,
-        head: &http::response::Parts,
-        body: AnswerBody,
-    ) -> Result<AnswerBody, Problem> {
-        if head.headers.contains_key(CONTENT_ENCODING) {
-            return Ok(body);
-        }
-        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let whole = match body.gather(INSPECTED_RESPONSE, &self.worker.shared.bodies).await {
-            Gathered::Whole(whole) => whole,
-            Gathered::TooLong(body) => return Ok(body),
-            Gathered::Failed(error) => {
-                self.transaction.wire(error.code(), "the response ended early");
-                return Err(upstream_broken("The service behind the gateway broke off its response."));
-            }
-        };
-        let violations = contract.operation.validate_response(head.status.as_u16(), content_type, &whole);
-        if violations.is_empty() {
-            return Ok(AnswerBody::Full(whole));
-        }
-        let denial = Denial {
-            status: StatusCode::BAD_GATEWAY,
-            problem: "response-refused",
-            detail: "The service's response breaks the contract of this operation.".into(),
-            disclose: false,
-            ..judge::violated(violations)
-        };
-        judge::denied(operation, "contract-response", contract.response, denial, self)?;
-        Ok(AnswerBody::Full(whole))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -19,6 +20,8 @@ use tokio::time::timeout;
 
 use crate::budget::Budget;
 use crate::channel::Channel;
+use crate::coding::DecodeError;
+use crate::spill::{Spill, Spilled};
 
 /// A request's body, not read yet.
 pub(crate) enum RequestBody {
@@ -43,6 +46,19 @@ pub(crate) struct H1Progress {
     done: Cell<bool>,
     /// The client waits for `100 Continue` before it sends.
     awaited: Cell<bool>,
+}
+
+/// A body that was read whole.
+pub(crate) enum Whole {
+    Memory(Bytes),
+    Disk(Spilled),
+}
+
+/// Pieces of a body. One alone, the common case, is not copied.
+#[derive(Default)]
+struct Held {
+    first: Bytes,
+    rest: BytesMut,
 }
 
 /// What a body that passes is held to.
@@ -74,6 +90,12 @@ pub(crate) enum BodyError {
     },
     /// The memory for bodies is used up by other calls.
     NoMemory,
+    /// The disk for bodies is used up by other calls.
+    NoDisk,
+    /// The disk failed.
+    Disk(io::Error),
+    /// It cannot be decoded.
+    Coding(DecodeError),
     /// It did not come in time.
     TooSlow,
     /// The bytes are not what HTTP allows.
@@ -103,45 +125,51 @@ impl RequestBody {
         }
     }
 
-    /// Reads it whole: at most `limit` bytes, within `deadline`, its memory taken from `budget`.
+    /// Reads it whole: at most `limit` bytes, within `deadline`. What is held in memory is taken from `budget`; what is
+    /// more than one body may hold goes to disk.
     pub(crate) async fn read_whole(
         mut self,
         limit: u64,
         deadline: Duration,
         budget: &Budget,
-    ) -> Result<Bytes, BodyError> {
-        let mut share = budget.share();
+        spill: &Spill,
+    ) -> Result<Whole, BodyError> {
         if self.is_empty() {
-            return Ok(Bytes::new());
+            return Ok(Whole::Memory(Bytes::new()));
         }
         if self.declared().is_some_and(|declared| declared > limit) {
             return Err(BodyError::TooLarge { limit });
         }
         let reading = async {
-            let mut first = Bytes::new();
-            let mut rest = BytesMut::new();
+            let mut share = budget.share();
+            let mut held = Held::default();
+            let mut spilled: Option<Spilled> = None;
             while let Some(frame) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
                 let Ok(data) = frame?.into_data() else { continue };
-                let so_far = (first.len() + rest.len()) as u64;
-                if so_far + data.len() as u64 > limit {
+                let before = spilled.as_ref().map_or(0, Spilled::length) + held.len() as u64;
+                if before + data.len() as u64 > limit {
                     return Err(BodyError::TooLarge { limit });
                 }
                 share.take(data.len()).map_err(|_| BodyError::NoMemory)?;
-                // A body of one piece, the common case, is not copied.
-                if first.is_empty() {
-                    first = data;
-                } else {
-                    if rest.is_empty() {
-                        rest.extend_from_slice(&first);
-                        first = Bytes::new();
-                    }
-                    rest.extend_from_slice(&data);
+                held.push(data);
+                if held.len() > spill.threshold {
+                    let file = match &mut spilled {
+                        Some(file) => file,
+                        none => none.insert(Spilled::create(spill).await?),
+                    };
+                    file.append(std::mem::take(&mut held).bytes()).await?;
+                    share = budget.share();
                 }
             }
-            Ok(if rest.is_empty() { first } else { rest.freeze() })
+            Ok(match spilled {
+                None => Whole::Memory(share.hold(held.bytes())),
+                Some(mut file) => {
+                    file.append(held.bytes()).await?;
+                    Whole::Disk(file)
+                }
+            })
         };
-        let bytes = timeout(deadline, reading).await.map_err(|_| BodyError::TooSlow)??;
-        Ok(share.hold(bytes))
+        timeout(deadline, reading).await.map_err(|_| BodyError::TooSlow)?
     }
 
     /// Lets it pass as it arrives, within these limits.
@@ -188,6 +216,29 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.declared().map(SizeHint::with_exact).unwrap_or_default()
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&data);
+    }
+
+    fn bytes(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
     }
 }
 
@@ -387,6 +438,9 @@ impl BodyError {
         match self {
             Self::TooLarge { .. } => "body-too-large",
             Self::NoMemory => "body-memory",
+            Self::NoDisk => "body-disk",
+            Self::Disk(_) => "body-disk-failed",
+            Self::Coding(error) => error.code(),
             Self::TooSlow => "body-timeout",
             Self::Malformed(refusal) => refusal.code(),
             Self::Gone => "body-incomplete",
@@ -399,6 +453,9 @@ impl fmt::Display for BodyError {
         match self {
             Self::TooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
             Self::NoMemory => f.write_str("the memory for bodies is used up"),
+            Self::NoDisk => f.write_str("the disk space for bodies is used up"),
+            Self::Disk(error) => write!(f, "a body cannot be kept on disk: {error}"),
+            Self::Coding(error) => write!(f, "the body cannot be decoded: {}", error.code()),
             Self::TooSlow => f.write_str("the body did not come in time"),
             Self::Malformed(refusal) => write!(f, "the body is malformed: {refusal}"),
             Self::Gone => f.write_str("the client went away"),

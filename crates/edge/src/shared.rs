@@ -9,6 +9,7 @@ use crate::addresses::Addresses;
 use crate::budget::Budget;
 use crate::lasting::Lasting;
 use crate::snapshot::Snapshot;
+use crate::spill::Spill;
 use crate::stage::{Served, Serving, Stage};
 
 /// What the workers of one process share.
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// Memory for bodies under judgement. Its size is that of the first snapshot.
     pub(crate) bodies: Budget,
+    /// Where large ones wait; as in the first snapshot.
+    pub(crate) spill: Spill,
 }
 
 // === impl Shared ===
@@ -31,6 +34,11 @@ impl Shared {
         Self {
             lasting,
             bodies: Budget::new(snapshot.body_memory),
+            spill: Spill {
+                threshold: snapshot.body_in_memory,
+                dir: snapshot.body_dir.clone().into(),
+                disk: Budget::new(snapshot.body_disk),
+            },
             serving: Arc::new(ArcSwap::from_pointee(Serving {
                 production: Served::new(Stage::Production, snapshot),
                 candidate: None,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use haechi_config::model::Compress;
 use haechi_config::plan::Operations;
 use haechi_contract::{HeadOptions, Router};
 use haechi_events::OperationMetrics;
@@ -50,6 +51,9 @@ pub struct Snapshot {
     pub(crate) connections: usize,
     pub(crate) connections_per_address: u32,
     pub(crate) body_memory: usize,
+    pub(crate) body_in_memory: usize,
+    pub(crate) body_disk: usize,
+    pub(crate) body_dir: PathBuf,
     pub(crate) tunnels: TunnelLimits,
     /// Share of traces that are exported, 0 to 1.
     pub(crate) sample: f64,
@@ -131,6 +135,8 @@ pub(crate) struct Operation {
     pub(crate) body_limit: u64,
     /// Bytes a second that a body must come with, if it passes unread by choice.
     pub(crate) rate: Option<u64>,
+    /// Which responses are compressed.
+    pub(crate) compress: Compress,
     /// Whether it can become a WebSocket connection.
     pub(crate) websocket: Option<WebSocket>,
     /// From the request's first byte to the upstream's head of the response.

@@ -116,6 +116,7 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
         plan,
         timeout: Duration::from_millis(operation.timeout.or(api.timeout).unwrap_or(30_000)),
         body: BodyLimit::Bytes(operation.body.or(all.body).unwrap_or(1024 * 1024)),
+        compress: Compress::Public,
         websocket: None,
         validate_request: operation.request.or(api.request).unwrap_or(Mode::Enforce),
         validate_response: operation.response.or(api.response).unwrap_or(Mode::Off),

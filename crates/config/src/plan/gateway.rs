@@ -139,6 +139,8 @@ impl Changes {
             ("head", (a.head, b.head)),
             ("target", (a.target, b.target)),
             ("body_memory", (a.body_memory, b.body_memory)),
+            ("body_in_memory", (a.body_in_memory, b.body_in_memory)),
+            ("body_disk", (a.body_disk, b.body_disk)),
         ] {
             self.ordered("limit", ALL, name, values, |bytes| show_size(*bytes as u64));
         }
@@ -148,6 +150,8 @@ impl Changes {
         ] {
             self.ordered("limit", ALL, name, values, |bytes| show_size(*bytes));
         }
+        let dirs = (written(old, &a.body_dir), written(new, &b.body_dir));
+        self.changed("limit", ALL, "body_dir", dirs, String::clone);
         let rate = (std::cmp::Reverse(a.stream_rate), std::cmp::Reverse(b.stream_rate));
         self.ordered("limit", ALL, "stream_rate", rate, |rate| format!("{}/s", show_size(rate.0)));
         self.ordered("limit", ALL, "headers", (a.headers, b.headers), ToString::to_string);
