@@ -9,12 +9,14 @@ mod browser;
 mod clients;
 mod gateway;
 mod origin;
+mod pebble;
 mod peer;
 
 pub use browser::Browser;
 pub use clients::{Raw, Response, have, python, run};
 pub use gateway::{Gateway, binary};
 pub use origin::{Origin, Seen};
+pub use pebble::{Pebble, PebbleOptions, free};
 pub use peer::Peer;
 
 use std::time::Duration;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail loudly")]
 
+#[path = "gateway/acme.rs"]
+mod acme;
 #[path = "gateway/clients.rs"]
 mod clients;
 #[path = "gateway/differential.rs"]
@@ -91,4 +93,15 @@ apis:
 /// A gateway with that configuration.
 pub fn items(origin: &haechi_e2e::Origin) -> haechi_e2e::Gateway {
     haechi_e2e::Gateway::start(&[("haechi.yaml", &config(origin.address())), ("items.yaml", SPEC)])
+}
+
+/// The value of a series; 0 if it is not there yet.
+pub fn metric(gateway: &haechi_e2e::Gateway, series: &str) -> u64 {
+    let out = haechi_e2e::run(
+        std::process::Command::new("curl")
+            .args(["--silent", "--unix-socket"])
+            .arg(gateway.dir().join("haechi.sock"))
+            .arg("http://haechi/metrics"),
+    );
+    out.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 const ARROWS: &[(&str, &[&str])] = &[
     ("haechi", &["config", "contract", "control", "demo", "edge", "events"]),
     ("control", &["config", "contract", "edge", "events", "guard", "identity", "store"]),
-    ("edge", &["config", "contract", "events", "guard", "identity", "limits", "upstream", "wire"]),
+    ("edge", &["acme", "config", "contract", "events", "guard", "identity", "limits", "upstream", "wire"]),
     ("identity", &["guard", "wire"]),
     ("limits", &["guard", "wire"]),
     ("events", &["guard"]),
@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("guard", &["wire"]),
     ("wire", &[]),
+    ("acme", &["upstream"]),
     ("upstream", &[]),
     ("store", &[]),
     ("demo", &[]),

@@ -68,10 +68,36 @@ pub struct Listen {
 /// A listener's TLS.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// Certificate and key, as references; at least one pair.
+    /// Certificate and key, as references; at least one pair, unless there is `acme`.
     pub certificates: Vec<(SecretRef, SecretRef)>,
+    /// A certificate that the gateway gets itself.
+    pub acme: Option<Acme>,
     /// Whether TLS 1.2 is spoken beside 1.3.
     pub tls12: bool,
+}
+
+/// A certificate that the gateway gets itself. The terms of service are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// The authority's directory.
+    pub directory: HttpUrl,
+    /// Host names, lower case; at least one.
+    pub domains: Vec<String>,
+    /// `mailto:` URLs.
+    pub contact: Vec<String>,
+    /// How the names are shown to be ours.
+    pub challenge: Challenge,
+    /// Authorities of the directory's own certificate; the web's if not set.
+    pub ca: Option<SecretRef>,
+}
+
+/// How names are shown to be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// In a TLS handshake (RFC 8737).
+    TlsAlpn,
+    /// Over plaintext HTTP (RFC 8555, section 8.3).
+    Http,
 }
 
 /// How the gateway itself is controlled.

@@ -1,5 +1,6 @@
 //! From the tree to the model, one function a section. Defaults come from the list of settings.
 
+mod acme;
 mod services;
 
 use std::collections::BTreeMap;
@@ -154,7 +155,7 @@ fn listeners(node: &Node, mistakes: &mut Mistakes) -> Vec<Listen> {
         mistakes.value(node.place, "expected at least one listener");
     }
     let mut seen: Vec<SocketAddr> = Vec::new();
-    nodes
+    let listeners: Vec<_> = nodes
         .into_iter()
         .filter_map(|node| {
             let listen = listener(node, mistakes)?;
@@ -164,7 +165,9 @@ fn listeners(node: &Node, mistakes: &mut Mistakes) -> Vec<Listen> {
             seen.push(listen.address);
             Some(listen)
         })
-        .collect()
+        .collect();
+    acme::check_listeners(node, &listeners, mistakes);
+    listeners
 }
 
 fn listener(node: &Node, mistakes: &mut Mistakes) -> Option<Listen> {
@@ -217,7 +220,8 @@ fn listener(node: &Node, mistakes: &mut Mistakes) -> Option<Listen> {
 fn tls(node: &Node, mistakes: &mut Mistakes) -> Option<Tls> {
     let fields = Fields::open(node, &settings::TLS, mistakes);
     let mut certificates = Vec::new();
-    if fields.get("certificates").is_none() || fields.get("cert").is_some() || fields.get("key").is_some() {
+    let has_others = fields.get("certificates").is_some() || fields.has("acme");
+    if !has_others || fields.get("cert").is_some() || fields.get("key").is_some() {
         let cert: Option<SecretRef> = fields.required("cert", mistakes);
         let key: Option<SecretRef> = fields.required("key", mistakes);
         certificates.extend(cert.zip(key));
@@ -232,7 +236,11 @@ fn tls(node: &Node, mistakes: &mut Mistakes) -> Option<Tls> {
         Some(node) => word(node, &[("1.2", true), ("1.3", false)], mistakes)?,
         None => true,
     };
-    Some(Tls { certificates, tls12 })
+    let acme = match fields.get("acme") {
+        Some(node) => Some(acme::read(node, mistakes)?),
+        None => None,
+    };
+    Some(Tls { certificates, acme, tls12 })
 }
 
 fn control(fields: &Fields<'_>, listen: &[Listen], mistakes: &mut Mistakes) -> Option<Control> {

@@ -178,7 +178,12 @@ pub(crate) static LISTEN: Section = Section {
 
 pub(crate) static TLS: Section = Section {
     settings: &[
-        setting("cert", Form::Secret, "", "Certificate chain in PEM, the server's own first."),
+        setting(
+            "cert",
+            Form::Secret,
+            "",
+            "Certificate chain in PEM, the server's own first. Required unless there are others.",
+        ),
         setting("key", Form::Secret, "", "Its private key in PEM."),
         setting(
             "certificates",
@@ -186,7 +191,44 @@ pub(crate) static TLS: Section = Section {
             "",
             "More certificates, chosen by the name the caller asks for.",
         ),
+        setting(
+            "acme",
+            Form::Section(&ACME),
+            "",
+            "A certificate that the gateway gets and renews itself (RFC 8555), beside or instead of the others.",
+        ),
         setting("min_version", Form::Word(&["1.2", "1.3"]), "1.2", "Oldest TLS version that is spoken."),
+    ],
+};
+
+pub(crate) static ACME: Section = Section {
+    settings: &[
+        setting(
+            "directory",
+            Form::Url,
+            "",
+            "The certificate authority's directory, an `https` URL. Required.",
+        ),
+        setting("domains", Form::List(&Form::Text), "", "Host names of the certificate. Required."),
+        setting("contact", Form::List(&Form::Text), "[]", "Whom the authority may write to: `mailto:` URLs."),
+        setting(
+            "challenge",
+            Form::Word(&["tls-alpn-01", "http-01"]),
+            "tls-alpn-01",
+            "How the authority sees that the names are yours: on port 443 by TLS, or on port 80 by a plaintext listener.",
+        ),
+        setting(
+            "ca",
+            Form::Secret,
+            "",
+            "Authorities of the directory's own certificate; the web's if not set.",
+        ),
+        setting(
+            "accept_terms",
+            Form::Bool,
+            "",
+            "`true`: the authority's terms of service are accepted. Required.",
+        ),
     ],
 };
 

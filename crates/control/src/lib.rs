@@ -4,6 +4,7 @@
 //! - [`api`] is what the control socket offers; [`Client`] is its other end.
 
 pub mod api;
+mod certificates;
 mod client;
 mod compare;
 mod keys;

@@ -4,6 +4,7 @@ mod change;
 mod made;
 mod step;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,6 +34,8 @@ pub(crate) struct Lifecycle {
     pub(crate) started: SystemTime,
     /// The same moment on a clock that nobody sets.
     pub(crate) clock: Instant,
+    /// Certificates that were warned of, and when.
+    pub(crate) warned: Mutex<HashMap<String, SystemTime>>,
 }
 
 /// One decision on what is served.

@@ -86,7 +86,7 @@ impl Server {
             ring.insert(record(&row));
         }
         let metrics = Arc::new(Metrics::default());
-        let lasting = Lasting::new(ring, metrics.clone()).map_err(ServerError::Gateway)?;
+        let lasting = Lasting::new(ring, metrics.clone(), state.dir()).map_err(ServerError::Gateway)?;
         let boot = boot(&options.config, options.listen, options.fresh, &lasting, &state)?;
         let (config, snapshot) = (boot.made.config.clone(), boot.made.snapshot.clone());
         let export = match &config.otlp {
@@ -127,6 +127,7 @@ impl Server {
             change: Mutex::new(Change::new(boot.made, boot.disk, boot.is_last_good)),
             started: SystemTime::now(),
             clock: Instant::now(),
+            warned: Mutex::default(),
         });
         let why = match (boot.notice.is_empty(), boot.is_last_good) {
             (true, _) => "start",
@@ -253,6 +254,8 @@ async fn watch_files(lifecycle: Arc<Lifecycle>, notices: bool) {
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
+        let notices_of_certificates = lifecycle.clone();
+        let _ = tokio::task::spawn_blocking(move || notices_of_certificates.note_certificates()).await;
         let lifecycle = lifecycle.clone();
         let notice = tokio::task::spawn_blocking(move || lifecycle.watch()).await;
         tell(notice.ok().flatten(), notices);

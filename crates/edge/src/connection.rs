@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use haechi_acme::TLS_ALPN;
 use haechi_upstream::Stream;
 use haechi_wire::proxy::Relayed;
 use rustls::ServerConfig;
@@ -185,6 +186,10 @@ async fn handshake(
             .unwrap_or_default(),
         server_name: session.server_name().map(Box::from),
     };
+    // A certificate authority has seen what it came for (RFC 8737, section 3): nothing else is spoken.
+    if session.alpn_protocol() == Some(TLS_ALPN) {
+        return None;
+    }
     let h2 = session.alpn_protocol() == Some(b"h2");
     worker.metrics().tls_done(facts.version);
     Some((Stream::Tls(Box::new(stream.into())), facts, h2))

@@ -6,12 +6,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use haechi_events::Recorder;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 
+use crate::certificates::{self, CertificateStatus};
 use crate::jwks::JwksStatus;
 use crate::lasting::Lasting;
 use crate::shared::Shared;
@@ -70,6 +71,8 @@ pub struct EdgeStatus {
     pub connections: usize,
     /// Identity providers and their keys.
     pub providers: Vec<JwksStatus>,
+    /// Certificates that are shown to callers.
+    pub certificates: Vec<CertificateStatus>,
 }
 
 /// An address cannot be listened to, or a thread cannot be started.
@@ -102,8 +105,11 @@ impl Gateway {
             .map(|number| WorkerThread::start(number, shared.clone(), recorder))
             .collect::<Result<Vec<_>, _>>()?;
         let gateway = Self { shared, workers: Mutex::new(workers), listening: Mutex::default() };
-        let bound = gateway.bind_missing(&gateway.shared.serving.load())?;
+        let serving = gateway.shared.serving.load();
+        let bound = gateway.bind_missing(&serving)?;
         gateway.listen(bound);
+        gateway.shared.lasting.acme.serve(certificates::managed(&serving));
+        drop(serving);
         Ok(gateway)
     }
 
@@ -152,6 +158,7 @@ impl Gateway {
         let serving = Arc::new(serving);
         self.shared.serving.store(serving.clone());
         self.listen(bound);
+        self.shared.lasting.acme.serve(certificates::managed(&serving));
         let mut listening = lock(&self.listening);
         for left in listening.extract_if(.., |listening| serving.is_staging(&listening.name).is_none()) {
             self.tell(|| Command::Leave(left.name.clone()));
@@ -187,7 +194,18 @@ impl Gateway {
             listening: lock(&self.listening).iter().map(|listening| listening.address).collect(),
             connections: self.shared.connections.load(Ordering::Relaxed),
             providers: self.shared.lasting.jwks.status(),
+            certificates: self.certificates(),
         }
+    }
+
+    /// The certificates that are shown to callers.
+    pub fn certificates(&self) -> Vec<CertificateStatus> {
+        certificates::status(&self.shared.serving.load(), SystemTime::now())
+    }
+
+    /// What has happened to certificates since the last call.
+    pub fn certificate_notices(&self) -> Vec<haechi_acme::Notice> {
+        self.shared.lasting.acme.take_notices()
     }
 
     /// Accepts nothing more, lets requests in progress end within `within`, closes idle connections, and returns when

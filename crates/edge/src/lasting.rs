@@ -1,7 +1,9 @@
 //! What outlives snapshots: activating a configuration forgets no counter, no key and no session.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use haechi_acme::Acme;
 use haechi_events::Metrics;
 use haechi_identity::{KeyRing, Pepper};
 use haechi_limits::Counters;
@@ -19,20 +21,23 @@ pub struct Lasting {
     /// The process's metrics.
     pub metrics: Arc<Metrics>,
     pub(crate) jwks: Arc<Jwks>,
+    pub(crate) acme: Arc<Acme>,
     pub(crate) tickets: Tickets,
 }
 
 // === impl Lasting ===
 
 impl Lasting {
-    /// For a gateway that runs.
+    /// For a gateway that runs; `data` is its directory of state.
     ///
     /// # Errors
     /// When the system gives no thread or no random bytes.
-    pub fn new(keys: Arc<KeyRing>, metrics: Arc<Metrics>) -> Result<Arc<Self>, GatewayError> {
+    pub fn new(keys: Arc<KeyRing>, metrics: Arc<Metrics>, data: &Path) -> Result<Arc<Self>, GatewayError> {
         let jwks = Jwks::start()
             .map_err(|source| GatewayError::new("cannot start the thread that fetches keys", source))?;
-        Self::with(keys, metrics, jwks)
+        let acme = Acme::start(data, tls::provider())
+            .map_err(|source| GatewayError::new("cannot start the thread that gets certificates", source))?;
+        Self::with(keys, metrics, jwks, acme)
     }
 
     /// For checking a configuration: nothing is fetched, nothing is known.
@@ -40,13 +45,23 @@ impl Lasting {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn for_check() -> Result<Arc<Self>, GatewayError> {
-        Self::with(Arc::new(KeyRing::new(Pepper::new([0; 32]))), Arc::default(), Jwks::idle())
+        Self::with(
+            Arc::new(KeyRing::new(Pepper::new([0; 32]))),
+            Arc::default(),
+            Jwks::idle(),
+            Acme::idle(tls::provider()),
+        )
     }
 
-    fn with(keys: Arc<KeyRing>, metrics: Arc<Metrics>, jwks: Arc<Jwks>) -> Result<Arc<Self>, GatewayError> {
+    fn with(
+        keys: Arc<KeyRing>,
+        metrics: Arc<Metrics>,
+        jwks: Arc<Jwks>,
+        acme: Arc<Acme>,
+    ) -> Result<Arc<Self>, GatewayError> {
         let tickets = tls::tickets().map_err(|error| {
             GatewayError::new("cannot make keys for session tickets", std::io::Error::other(error))
         })?;
-        Ok(Arc::new(Self { keys, counters: Arc::default(), metrics, jwks, tickets }))
+        Ok(Arc::new(Self { keys, counters: Arc::default(), metrics, jwks, acme, tickets }))
     }
 }

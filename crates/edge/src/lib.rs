@@ -14,6 +14,7 @@
 mod addresses;
 mod answer;
 mod budget;
+mod certificates;
 mod channel;
 mod coding;
 mod connection;
@@ -45,6 +46,7 @@ mod tunnel;
 mod websocket;
 mod worker;
 
+pub use certificates::CertificateStatus;
 pub use counts::{Counts, Tally, Waits};
 pub use export::Collector;
 pub use files::{Contents, Files};

@@ -16,11 +16,12 @@ use haechi_guard::{Exchange, Mode, Remedy, Verdict};
 use haechi_upstream::{OutBody, UpstreamError};
 use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{CanonicalPath, Query, Refusal};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use self::bodies::{Asked, Outgoing};
 use self::streams::within;
-use crate::answer::Answer;
+use crate::answer::{Answer, AnswerBody};
 use crate::connection::Peer;
 use crate::forward::{self, Facts, X_REQUEST_ID};
 use crate::grpc;
@@ -48,6 +49,10 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
     let snapshot = &served.snapshot;
     let trace = trace(&request, through_proxy, snapshot.sample);
     let mut transaction = Transaction::begin(worker, peer, served, &request, view.addr, &trace);
+    if let Some(answer) = validation(worker, peer, &request) {
+        transaction.validated();
+        return (finish(answer, &mut transaction), transaction);
+    }
     let grpc = grpc::is_spoken(request.version, &request.headers);
     let tongue = match &request.method {
         _ if grpc => Tongue::Grpc,
@@ -78,6 +83,18 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
     };
     answer.headers.extend(extra);
     (finish(answer, &mut transaction), transaction)
+}
+
+/// Answers a certificate authority that validates a name over plaintext, for exactly the tokens that are pending.
+fn validation(worker: &Worker, peer: &Peer, request: &Request) -> Option<Answer> {
+    if peer.tls.is_some() || !matches!(request.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let path = std::str::from_utf8(&request.path).ok()?;
+    let text = worker.shared.lasting.acme.challenges().http(path)?;
+    let headers =
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))]);
+    Some(Answer { status: StatusCode::OK, headers, body: AnswerBody::Full(text.into()) })
 }
 
 /// Answers bytes that are no request.

@@ -1,6 +1,7 @@
 //! What one configuration means: routes, guards, TLS. Immutable; swapped as a whole.
 
 mod compile;
+mod listeners;
 mod services;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use haechi_acme::{Certified, Managed};
 use haechi_config::model::Compress;
 use haechi_config::plan::Operations;
 use haechi_contract::{HeadOptions, Router};
@@ -69,6 +71,8 @@ pub(crate) struct Listener {
     pub(crate) order: usize,
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// The certificates it shows, in the order of the configuration.
+    pub(crate) shown: Vec<Shown>,
     pub(crate) protocols: Protocols,
     /// Whether it takes staging's traffic.
     pub(crate) staging: bool,
@@ -76,6 +80,15 @@ pub(crate) struct Listener {
     pub(crate) trusted: Vec<IpNet>,
     /// Whether every connection begins with a PROXY header of one of them.
     pub(crate) proxied: bool,
+}
+
+/// A certificate that a listener shows.
+#[derive(Clone, Debug)]
+pub(crate) enum Shown {
+    /// From a file; the text is the reference to it.
+    Given(Arc<str>, Arc<Certified>),
+    /// Got by the gateway itself.
+    Managed(Managed),
 }
 
 /// What a listener speaks.

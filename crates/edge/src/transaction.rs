@@ -296,6 +296,15 @@ impl Transaction {
         });
     }
 
+    /// A certificate authority was answered.
+    pub(crate) fn validated(&mut self) {
+        self.note(|event| {
+            event.outcome = Outcome::Forwarded;
+            event.decided_by = "acme".into();
+            event.reason = "validation".into();
+        });
+    }
+
     /// The response's head is known.
     pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.grpc_told(headers);

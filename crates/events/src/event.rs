@@ -197,7 +197,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It went to the upstream, and the response to the caller.
+    /// It went to the upstream, and the response to the caller. Also a certificate authority's validation, which the
+    /// gateway answers itself (`decided_by` is `acme`).
     Forwarded,
     /// The gateway refused it.
     Refused,

@@ -41,6 +41,8 @@ pub struct Metrics {
     connections_refused: Counter,
     proxy_headers: Family<ResultLabels, Counter>,
     accept_errors: Counter,
+    certificate_orders: Family<OutcomeLabels, Counter>,
+    certificate_end: Family<CertificateLabels, Gauge>,
     connections: Gauge,
     events_written: Counter,
     events_left_out: Counter,
@@ -153,6 +155,12 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    listener: Text,
+    name: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SnapshotLabels {
     digest: Text,
 }
@@ -194,6 +202,16 @@ impl Default for Metrics {
                 list,
                 "proxy_headers",
                 "PROXY headers by what they said, and connections refused for want of one",
+            ),
+            certificate_orders: add(
+                list,
+                "certificate_orders",
+                "Certificates issued by ACME, and orders that failed",
+            ),
+            certificate_end: add_seconds(
+                list,
+                "certificate_end_timestamp",
+                "When a certificate ends, in Unix time",
             ),
             accept_errors: add(list, "accept_errors", "Connections the system could not give"),
             events_written: add(list, "events_written", "Events written to the spool, each a line"),
@@ -272,6 +290,20 @@ impl Metrics {
     /// A connection of a listener that requires a PROXY header: what the header said, or why it was refused.
     pub fn proxy_header(&self, result: &str) {
         self.proxy_headers.get_or_create(&ResultLabels { result: owned(result) }).inc();
+    }
+
+    /// A certificate was ordered: `issued` or `failed`.
+    pub fn certificate_order(&self, outcome: &str) {
+        self.certificate_orders.get_or_create(&OutcomeLabels { outcome: owned(outcome) }).inc();
+    }
+
+    /// When the certificates end that are shown now: listener, first name, Unix time.
+    pub fn set_certificates<'a>(&self, all: impl Iterator<Item = (&'a str, &'a str, u64)>) {
+        self.certificate_end.clear();
+        for (listener, name, end) in all {
+            let labels = CertificateLabels { listener: owned(listener), name: owned(name) };
+            self.certificate_end.get_or_create(&labels).set(i64::try_from(end).unwrap_or(i64::MAX));
+        }
     }
 
     /// The system could not give a connection.

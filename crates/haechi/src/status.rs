@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use haechi_control::{ServedStatus, Status as State};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::output::{Failure, Format, json, line, served};
 use crate::{Target, converse};
@@ -74,6 +76,9 @@ fn shown(state: &State) -> String {
             provider["keys"]
         );
     }
+    for one in edge["certificates"].as_array().into_iter().flatten() {
+        out += &certificate(one);
+    }
     if !last.message.is_empty() {
         out += &format!("\n\n{}", last.message.trim_end());
     }
@@ -83,4 +88,33 @@ fn shown(state: &State) -> String {
 fn counted(served: &ServedStatus) -> String {
     let ServedStatus { requests, failed, refused, p99_ms } = served;
     format!("{requests} requests, {failed} failed, {refused} refused, slowest hundredth from {p99_ms:.1} ms")
+}
+
+/// One line: whose, until when, from where, what is being done about it.
+fn certificate(one: &serde_json::Value) -> String {
+    let names: Vec<_> =
+        one["names"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
+    let text = |name: &str| one[name].as_str().unwrap_or_default();
+    let until = match one["not_after"].as_u64() {
+        Some(end) => format!(" until {}", time(end)),
+        None => String::new(),
+    };
+    let mut out =
+        format!("\ncertificate {}: {}{until}, from {}", names.join(", "), text("state"), text("source"));
+    if one["ordering"] == true {
+        out += ", being ordered now";
+    } else if let Some(next) = one["next"].as_u64() {
+        out += &format!(", next order at {}", time(next));
+    }
+    if let Some(error) = one["error"].as_str() {
+        out += &format!("\n            the last order failed: {error}");
+    }
+    out
+}
+
+/// Unix time as RFC 3339.
+fn time(seconds: u64) -> String {
+    let time =
+        i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }

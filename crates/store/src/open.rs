@@ -104,6 +104,11 @@ impl State {
         Ok(state)
     }
 
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn migrate(&self) -> Result<(), StateError> {
         let found: i64 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);

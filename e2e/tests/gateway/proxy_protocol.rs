@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use haechi_e2e::{Gateway, Origin, PATIENCE, Raw, have, run};
 
-use crate::{SPEC, config};
+use crate::{SPEC, config, metric};
 
 const GET: &[u8] = b"GET /items/7 HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -26,15 +26,6 @@ fn gateway(origin: &Origin, more: &str) -> Gateway {
         ("tls.pem", &made.cert.pem()),
         ("tls.key", &made.signing_key.serialize_pem()),
     ])
-}
-
-/// The value of a series; 0 if it is not there yet.
-fn metric(gateway: &Gateway, series: &str) -> u64 {
-    let out = run(Command::new("curl")
-        .args(["--silent", "--unix-socket"])
-        .arg(gateway.dir().join("haechi.sock"))
-        .arg("http://haechi/metrics"));
-    out.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok()).unwrap_or_default()
 }
 
 fn refusals(gateway: &Gateway, code: &str) -> u64 {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{ALL, Changes, Effect, maybe, written};
 use crate::config::Config;
-use crate::model::{ApiKey, Identity, JwksSource, Jwt, Listen, Tls};
+use crate::model::{Acme, ApiKey, Challenge, Identity, JwksSource, Jwt, Listen, Tls};
 use crate::value::{show_duration, show_size};
 
 impl Changes {
@@ -86,6 +86,12 @@ impl Changes {
                     (false, true) => said_all.push(said(Effect::Loosened, "accepts TLS 1.2")),
                     (true, false) => said_all.push(said(Effect::Tightened, "refuses TLS 1.2")),
                     _ => {}
+                }
+                if old.acme != new.acme {
+                    said_all.push(said(
+                        Effect::Changed,
+                        &format!("gets its own certificate {}", acme(new.acme.as_ref())),
+                    ));
                 }
                 if certificates(old) != certificates(new) {
                     said_all.push(said(Effect::Changed, "shows other certificates"));
@@ -246,6 +252,25 @@ fn certificates(tls: &Tls) -> (Option<String>, Vec<String>) {
     let first = all.first().cloned();
     all.sort();
     (first, all)
+}
+
+/// How a listener gets its own certificate.
+fn acme(acme: Option<&Acme>) -> String {
+    let Some(Acme { directory, domains, contact, challenge, ca }) = acme else {
+        return "no longer".to_owned();
+    };
+    let how = match challenge {
+        Challenge::TlsAlpn => "tls-alpn-01",
+        Challenge::Http => "http-01",
+    };
+    let mut text = format!("for {} from `{directory}` by {how}", domains.join(", "));
+    if let Some(ca) = ca {
+        text += &format!(" (trusting `{ca}`)");
+    }
+    if !contact.is_empty() {
+        text += &format!(", contact {}", contact.join(", "));
+    }
+    text
 }
 
 fn keys(source: &JwksSource) -> String {

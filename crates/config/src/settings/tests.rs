@@ -12,7 +12,8 @@ use crate::plan::{OperationView, Operations, diff};
 fn minimal() -> Value {
     json!({
         "haechi": 1,
-        "listen": [{ "address": "127.0.0.1:8443", "tls": { "cert": "file:a", "key": "file:b" }, "trusted_proxies": ["10.9.0.0/16"] }],
+        "listen": [{ "address": "127.0.0.1:8443", "tls": { "cert": "file:a", "key": "file:b", "acme": {
+            "directory": "https://acme.example/directory", "domains": ["a.example"], "ca": "file:ca", "accept_terms": true } }, "trusted_proxies": ["10.9.0.0/16"] }, { "address": "127.0.0.1:8080" }],
         "identity": {
             "user": { "jwt": { "issuer": "https://id.example", "audience": "api", "jwks": "discover" } },
             "client": { "api_key": { "collection": "clients" } },
@@ -147,6 +148,11 @@ fn others() -> Vec<(&'static str, Value)> {
         ("/listen/0/tls/cert", json!("file:c")),
         ("/listen/0/tls/key", json!("file:c")),
         ("/listen/0/tls/certificates", json!([{ "cert": "file:c", "key": "file:d" }])),
+        ("/listen/0/tls/acme/directory", json!("https://acme2.example/directory")),
+        ("/listen/0/tls/acme/domains", json!(["b.example"])),
+        ("/listen/0/tls/acme/contact", json!(["mailto:a@b.example"])),
+        ("/listen/0/tls/acme/challenge", json!("http-01")),
+        ("/listen/0/tls/acme/ca", json!("file:other")),
         ("/listen/0/tls/min_version", json!("1.3")),
         ("/listen/0/trusted_proxies", json!(["10.0.0.0/8"])),
         ("/listen/0/proxy_protocol", json!("required")),
@@ -290,10 +296,11 @@ fn the_settings_that_change_are_all_there_are() {
         })
         .collect();
     let untested: Vec<_> = all.difference(&tested).map(String::as_str).collect();
-    // The file's version has one value. The base path is part of the operations' paths. Further certificates are set whole.
+    // The file's version and the terms have one value. The base path is part of the operations' paths. Further certificates are set whole.
     let known = [
         "/apis/*/base_path",
         "/haechi",
+        "/listen/*/tls/acme/accept_terms",
         "/listen/*/tls/certificates/*/cert",
         "/listen/*/tls/certificates/*/key",
     ];

@@ -18,14 +18,10 @@ use haechi_upstream::{ClientTls, Endpoint, Protocol, Scheme, Upstream};
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
-use super::{
-    Api, Contracted, Listener, Operation, Protocols, Reach, Service, ServiceRoutes, Snapshot, Timeouts,
-    WebSocket,
-};
+use super::{Api, Contracted, Operation, Reach, Service, ServiceRoutes, Snapshot, Timeouts, WebSocket};
 use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
-use crate::tls::{self, PemPair, TlsOptions};
 use crate::tunnel::TunnelLimits;
 
 /// Longest silence inside a response body, and the least time any upstream gets for one.
@@ -42,9 +38,9 @@ struct Identities {
 }
 
 /// A snapshot in the making.
-struct Compiler<'a> {
-    config: &'a Config,
-    lasting: &'a Lasting,
+pub(super) struct Compiler<'a> {
+    pub(super) config: &'a Config,
+    pub(super) lasting: &'a Lasting,
     sources: &'a mut Files,
     files: Vec<PathBuf>,
     digest: blake3::Hasher,
@@ -164,7 +160,7 @@ impl Snapshot {
 // === impl Compiler ===
 
 impl Compiler<'_> {
-    fn refuse(&mut self, path: &[&str], diagnostic: Diagnostic) {
+    pub(super) fn refuse(&mut self, path: &[&str], diagnostic: Diagnostic) {
         let more = self.config.diagnose(path, diagnostic);
         match &mut self.wrong {
             Some(wrong) => wrong.extend(more),
@@ -180,7 +176,7 @@ impl Compiler<'_> {
     }
 
     /// A secret, or a diagnostic.
-    fn secret(
+    pub(super) fn secret(
         &mut self,
         path: &[&str],
         reference: &haechi_config::SecretRef,
@@ -196,71 +192,6 @@ impl Compiler<'_> {
             }
             Err(error) => {
                 self.refuse(path, Diagnostic::new("secret", error.to_string()));
-                None
-            }
-        }
-    }
-
-    fn listeners(&mut self) -> HashMap<Arc<str>, Listener> {
-        let mut listeners = HashMap::new();
-        for (order, listen) in self.config.listen.iter().enumerate() {
-            let index = order.to_string();
-            let tls = match &listen.tls {
-                Some(tls) => match self.tls(&["listen", &index, "tls"], tls, listen) {
-                    Some(tls) => Some(tls),
-                    None => continue,
-                },
-                None => None,
-            };
-            let listener = Listener {
-                order,
-                address: listen.address,
-                tls,
-                staging: listen.staging,
-                protocols: Protocols { http1: listen.http1, http2: listen.http2 },
-                trusted: listen.trusted_proxies.clone(),
-                proxied: listen.proxy_protocol,
-            };
-            // Several listeners on port 0 are several listeners.
-            let name = if listen.address.port() == 0 {
-                format!("{}#{index}", listen.address)
-            } else {
-                listen.address.to_string()
-            };
-            listeners.insert(name.into(), listener);
-        }
-        listeners
-    }
-
-    fn tls(
-        &mut self,
-        path: &[&str],
-        tls: &model::Tls,
-        listen: &model::Listen,
-    ) -> Option<Arc<rustls::ServerConfig>> {
-        let mut pairs = Vec::new();
-        for (certificate, key) in &tls.certificates {
-            pairs.push((self.secret(path, certificate)?, self.secret(path, key)?));
-        }
-        let pems: Vec<_> = pairs
-            .iter()
-            .map(|(certificate, key)| PemPair { certificate: certificate.expose(), key: key.expose() })
-            .collect();
-        let mut alpn = Vec::new();
-        if listen.http2 {
-            alpn.push(b"h2".to_vec());
-        }
-        if listen.http1 {
-            alpn.push(b"http/1.1".to_vec());
-            alpn.push(b"http/1.0".to_vec());
-        }
-        let options = TlsOptions { tls12: tls.tls12, alpn };
-        match tls::server_config(&pems, &options, &self.lasting.tickets) {
-            Ok(config) => Some(config),
-            Err(error) => {
-                let which =
-                    tls.certificates.get(error.pair).map_or_else(String::new, |pair| pair.0.to_string());
-                self.refuse(path, Diagnostic::new("certificate", format!("`{which}`: {error}")));
                 None
             }
         }
