@@ -38,6 +38,7 @@ pub struct Operation {
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) rule: String,
     pub(crate) body_depth: usize,
+    pub(crate) fingerprint: u64,
 }
 
 /// What the contract says about a request body.
@@ -128,6 +129,13 @@ impl Operation {
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// A digest of all that its contract says of it: what two operations with the same one are asked, they answer alike. It is of this
+    /// process only. What operations refer to is not told apart: a change of a shared schema changes them all.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// Its path template as written, without the base path.

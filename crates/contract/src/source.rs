@@ -1,6 +1,7 @@
 //! The files of one specification, and walking over them with the place always at hand.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -87,6 +88,35 @@ impl Documents {
     /// The paths of all files that were read, the main file first.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// A digest of all but the main file's paths and what is only said to people.
+    pub(crate) fn shared_fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (index, file) in self.files.iter().enumerate() {
+            let Some(members) = file.value.as_object() else { continue };
+            for (name, value) in members {
+                if index > 0 || !matches!(name.as_str(), "paths" | "info" | "tags" | "servers") {
+                    name.hash(&mut hasher);
+                    value.to_string().hash(&mut hasher);
+                }
+            }
+        }
+        hasher.finish()
+    }
+
+    /// A digest of one operation (`#/paths/…/get`), its path's parameters and what all share.
+    pub(crate) fn fingerprint(&self, shared: u64, rule: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        shared.hash(&mut hasher);
+        if let (Some(file), Some(pointer)) = (self.files.first(), rule.strip_prefix('#')) {
+            let above = pointer.rsplit_once('/').map_or("", |(above, _)| above);
+            let parameters = format!("{above}/parameters");
+            for place in [pointer, &parameters] {
+                pointer::lookup(&file.value, place).map(Value::to_string).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
     }
 
     /// A problem at a place; the line is found if the file is JSON.

@@ -6,6 +6,7 @@
 //! | `POST /v1/activate` | [`Activate`] → [`Activation`]; 409 with diagnostics if it is refused |
 //! | `POST /v1/rollback` | [`Rollback`] → [`Activation`]; 409 if it cannot be done |
 //! | `GET /v1/activations?limit=N` | list of [`Activation`], newest first |
+//! | `GET /v1/sources` | what production was made from: one [`Source`](crate::Source) a line |
 //! | `GET /v1/keys`, `POST /v1/keys` | list of [`Key`]; [`CreateKey`] → [`NewKey`] |
 //! | `POST /v1/keys/{id}/rotate`, `POST /v1/keys/{id}/revoke` | [`RotateKey`] → [`NewKey`]; → [`Key`] |
 //! | `GET /v1/events/{id}` | [`Explained`] |
@@ -112,6 +113,7 @@ pub(crate) fn routes(lifecycle: Arc<Lifecycle>) -> Router {
         .route("/v1/activate", post(activate))
         .route("/v1/rollback", post(rollback))
         .route("/v1/activations", get(activations))
+        .route("/v1/sources", get(sources))
         .route("/v1/keys", get(list_keys).post(create_key))
         .route("/v1/keys/{id}/rotate", post(rotate_key))
         .route("/v1/keys/{id}/revoke", post(revoke_key))
@@ -157,6 +159,11 @@ async fn activations(
     Query(page): Query<Page>,
 ) -> Result<Json<Vec<Activation>>, ApiError> {
     Ok(Json(blocking(move || lifecycle.activations(page.limit.unwrap_or(20).min(ACTIVATIONS))).await??))
+}
+
+async fn sources(State(lifecycle): Shared) -> Result<Response, ApiError> {
+    let lines = blocking(move || lifecycle.sources()).await??;
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
 
 async fn list_keys(State(lifecycle): Shared) -> Result<Json<Vec<Key>>, ApiError> {

@@ -10,6 +10,7 @@ mod compare;
 mod keys;
 mod lifecycle;
 mod server;
+mod sources;
 mod stream;
 mod watch;
 
@@ -19,3 +20,4 @@ pub use lifecycle::{
     Activation, CandidateStatus, ChangeLine, GuardStatus, ServedStatus, SnapshotStatus, Status,
 };
 pub use server::{Options, Server, ServerError};
+pub use sources::{Source, Sources};

@@ -1,5 +1,5 @@
-//! What is decided of a request, without any I/O: whoever judges, be it live or recorded traffic, comes through these
-//! functions.
+//! What is decided of a request, without any I/O. Live traffic ([`pipeline`](crate::pipeline)) and recorded traffic
+//! ([`replay`](crate::replay)) come through the same functions, so that both are judged alike.
 
 use std::sync::Arc;
 

@@ -143,6 +143,8 @@ pub(crate) struct Operation {
     pub(crate) exposed: bool,
     /// The guards on the head, in order.
     pub(crate) guards: Vec<(Mode, Arc<dyn Guard>)>,
+    /// Identities of which one is needed; none if everybody may call.
+    pub(crate) accepts: Vec<Arc<str>>,
     pub(crate) contract: Option<Contracted>,
     /// Bytes of a request's body.
     pub(crate) body_limit: u64,

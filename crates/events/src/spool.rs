@@ -181,6 +181,29 @@ impl Spool {
         Ok(None)
     }
 
+    /// Hands over every event recorded since a moment, in the order in which they were recorded; answers how many lines could not be
+    /// read. Holds one segment in memory.
+    ///
+    /// # Errors
+    /// When a segment cannot be read.
+    pub fn read(dir: &Path, since: SystemTime, mut take: impl FnMut(Event)) -> io::Result<u64> {
+        let (since, mut unreadable) = (millis(since), 0);
+        let segments = segments(dir)?;
+        // A segment ends where the next begins.
+        let from = segments.iter().rposition(|(start, _)| start.saturating_add(SLACK) <= since).unwrap_or(0);
+        for (_, path) in segments.iter().skip(from) {
+            let Some(bytes) = unless_dropped(fs::read(path))? else { continue };
+            for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+                match serde_json::from_slice::<Event>(line) {
+                    Ok(event) if event.time_us / 1000 >= since => take(event),
+                    Ok(_) => {}
+                    Err(_) => unreadable += 1,
+                }
+            }
+        }
+        Ok(unreadable)
+    }
+
     /// The last `count` events as lines of JSON, the oldest first. Holds them all in memory.
     ///
     /// # Errors

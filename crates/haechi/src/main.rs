@@ -9,6 +9,7 @@ mod init;
 mod keys;
 mod output;
 mod plan;
+mod replay;
 mod rollback;
 mod run;
 mod schema;
@@ -55,6 +56,8 @@ enum Verb {
     Rollback(rollback::Rollback),
     /// Tell who changed what, when and why, and what became of it
     History(history::History),
+    /// Tell what a candidate configuration would have decided differently (exit code 2 if anything)
+    Replay(replay::Replay),
     /// Make, list, rotate and revoke API keys
     Keys(keys::Keys),
     /// Tell what happened to a request, and why
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Verb::Activate(verb) => verb.run(),
         Verb::Rollback(verb) => verb.run(),
         Verb::History(verb) => verb.run(),
+        Verb::Replay(verb) => verb.run(),
         Verb::Keys(verb) => verb.run(),
         Verb::Why(verb) => verb.run(),
         Verb::Events(verb) => verb.run(),

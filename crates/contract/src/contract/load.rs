@@ -78,9 +78,13 @@ pub(super) fn load(
         return Err(ContractError::new(problems));
     };
     let keys: Arc<[String]> = loader.key_parameters.into();
+    let shared = documents.shared_fingerprint();
     let operations: Vec<Arc<Operation>> = drafts
         .into_iter()
-        .map(|draft| Arc::new(draft.finish(Arc::clone(&schemas), Arc::clone(&keys), limits)))
+        .map(|draft| {
+            let fingerprint = documents.fingerprint(shared, &draft.rule);
+            Arc::new(draft.finish(Arc::clone(&schemas), Arc::clone(&keys), limits, fingerprint))
+        })
         .collect();
     let by_id: HashMap<String, usize> =
         operations.iter().enumerate().map(|(index, operation)| (operation.id().to_string(), index)).collect();
@@ -114,7 +118,13 @@ struct Draft {
 }
 
 impl Draft {
-    fn finish(self, schemas: Arc<crate::schema::Schemas>, keys: Arc<[String]>, limits: &Limits) -> Operation {
+    fn finish(
+        self,
+        schemas: Arc<crate::schema::Schemas>,
+        keys: Arc<[String]>,
+        limits: &Limits,
+        fingerprint: u64,
+    ) -> Operation {
         Operation {
             id: self.id,
             method: self.method,
@@ -130,6 +140,7 @@ impl Draft {
             schemas,
             rule: self.rule,
             body_depth: limits.body_depth,
+            fingerprint,
         }
     }
 }

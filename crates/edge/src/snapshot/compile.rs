@@ -325,6 +325,7 @@ impl Compiler<'_> {
             api: shared.clone(),
             id: id.into(),
             exposed: settings.exposed,
+            accepts: accepts(&settings),
             guards: self.guards(&settings, identities, plans),
             contract: contract
                 .filter(|_| settings.validate_request != Mode::Off || settings.validate_response != Mode::Off)
@@ -387,6 +388,7 @@ impl Compiler<'_> {
             api: name.into(),
             id: "-".into(),
             exposed: true,
+            accepts: accepts(&settings),
             guards: self.guards(&settings, identities, plans),
             contract: None,
             body_limit: self.body_limit(&settings),
@@ -505,6 +507,16 @@ impl Compiler<'_> {
             guards.push((settings.limits, Arc::new(LimitsGuard::new(plans, self.lasting.counters.clone()))));
         }
         guards
+    }
+}
+
+/// Identities of which one is needed.
+fn accepts(settings: &OperationSettings) -> Vec<Arc<str>> {
+    match &settings.auth {
+        Auth::Any(names) if settings.identity != Mode::Off => {
+            names.iter().map(|name| name.as_str().into()).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

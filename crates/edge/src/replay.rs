@@ -1,0 +1,316 @@
+//! Recorded traffic against two configurations: which decisions would differ?
+//!
+//! Both judge every recorded call with the functions that judge live calls ([`judge`](crate::judge)), each with counters of its own and the
+//! recorded time as its clock. What an event does not tell (headers, bodies, values that were hidden, credentials) is not held against a
+//! call; where it could make a difference between the two, the call is counted as not judged, and the reason told.
+
+mod recorded;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use haechi_config::model::Identity;
+use haechi_config::{Config, Diagnostics};
+use haechi_contract::{Place, Violation};
+use haechi_events::{Event, Outcome, VerdictRecord};
+use haechi_guard::{Denial, Exchange, Mode, Reason};
+use http::StatusCode;
+
+use crate::coding::Coded;
+use crate::files::Files;
+use crate::gateway::GatewayError;
+use crate::judge::{self, Findings};
+use crate::lasting::Lasting;
+use crate::respond::Problem;
+use crate::snapshot::{Operation, Snapshot};
+
+use recorded::Recorded;
+pub use report::{Difference, Replay, Report, Unjudged};
+
+/// One configuration that judges recorded calls. Its counters are its own.
+pub struct Evaluator {
+    snapshot: Snapshot,
+    config: Arc<Config>,
+}
+
+/// What one configuration decides of a call.
+#[derive(Debug)]
+struct Judged {
+    api: Arc<str>,
+    operation: Arc<str>,
+    decision: Decision,
+    doubts: Vec<Doubt>,
+    /// What the contract was asked, to tell whether both were asked the same.
+    asked: Asked,
+    /// Identities that are accepted here.
+    accepts: Vec<String>,
+}
+
+/// A decision, as far as callers notice.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Decision {
+    Admitted,
+    Refused { status: u16, guard: String, reason: String },
+}
+
+/// Why a decision is not certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    /// Whether the caller has credentials that were not asked for.
+    Credentials,
+    /// Values of the query that were hidden.
+    Hidden,
+    /// Headers that the contract names.
+    Headers,
+    /// A body that the contract describes.
+    Body,
+}
+
+/// What the contract is asked of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    contract: u64,
+    request: Mode,
+    unknown: Mode,
+}
+
+/// What is found of a recorded call.
+struct Tally<'r> {
+    recorded: &'r Recorded,
+    refused: Option<(String, String)>,
+    doubts: Vec<Doubt>,
+}
+
+// === impl Evaluator ===
+
+impl Evaluator {
+    /// An evaluator of a configuration whose files come from `files`.
+    ///
+    /// # Errors
+    /// All mistakes in the configuration.
+    pub fn new(config: Config, files: &mut Files) -> Result<Self, EvaluatorError> {
+        let lasting = Lasting::for_check().map_err(EvaluatorError::System)?;
+        let snapshot = Snapshot::compile_from(&config, &lasting, files).map_err(EvaluatorError::Config)?;
+        Ok(Self { snapshot, config: Arc::new(config) })
+    }
+
+    /// The configuration's digest.
+    pub fn digest(&self) -> &str {
+        &self.snapshot.digest
+    }
+
+    fn identity(&self, name: &str) -> Option<&Identity> {
+        self.config.identity.get(name)
+    }
+
+    fn judge(&self, recorded: &Recorded) -> Judged {
+        let mut tally = Tally { recorded, refused: None, doubts: Vec::new() };
+        let none: Arc<str> = "-".into();
+        let routed =
+            judge::route(&self.snapshot, &recorded.host, &recorded.method, &recorded.path, &mut tally);
+        let (operation, params) = match routed {
+            Ok(routed) => routed,
+            Err(problem) => {
+                let decision = tally.decision(Some(&problem));
+                return Judged {
+                    api: none.clone(),
+                    operation: none,
+                    decision,
+                    doubts: Vec::new(),
+                    asked: Asked::default(),
+                    accepts: Vec::new(),
+                };
+            }
+        };
+        // What a refusal on the way was only observed is none.
+        tally.refused = None;
+        let outcome = self.run(operation, &params, recorded, &mut tally);
+        let asked = operation.contract.as_ref().map_or_else(Asked::default, |contract| Asked {
+            contract: contract.operation.fingerprint(),
+            request: contract.request,
+            unknown: contract.unknown_parameters,
+        });
+        Judged {
+            api: operation.api.clone(),
+            operation: operation.id.clone(),
+            decision: tally.decision(outcome.as_ref().err()),
+            doubts: tally.doubts,
+            asked,
+            accepts: operation.accepts.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn run(
+        &self,
+        operation: &Operation,
+        params: &haechi_contract::Params,
+        recorded: &Recorded,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), Problem> {
+        let mut exchange = Exchange {
+            now: recorded.time,
+            client: recorded.client,
+            method: &recorded.method,
+            path: &recorded.path,
+            query: &recorded.query,
+            headers: &recorded.headers,
+            api: &operation.api,
+            operation: &operation.id,
+            principal: None,
+            response_headers: Vec::new(),
+        };
+        for (mode, guard) in &operation.guards {
+            let verdict = if guard.name() == "identity" {
+                match self.identify(operation, recorded, tally) {
+                    Ok(principal) => {
+                        exchange.principal = principal;
+                        haechi_guard::Verdict::Allow
+                    }
+                    Err(denial) => denial.into(),
+                }
+            } else {
+                guard.judge(&mut exchange)
+            };
+            judge::verdict(operation, guard.name(), *mode, verdict, tally)?;
+        }
+        judge::head(operation, &recorded.headers, &recorded.query, params, tally)?;
+        if recorded.body_length > operation.body_limit {
+            tally.refused = Some(("wire".to_owned(), "body-too-large".to_owned()));
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", ""));
+        }
+        if let Some(contract) = &operation.contract {
+            let asks_headers = contract.operation.parameters().any(|(place, name)| {
+                matches!(place, Place::Header | Place::Cookie) && recorded.headers.get(name).is_none()
+            });
+            if asks_headers {
+                tally.doubts.push(Doubt::Headers);
+            }
+            // A type without a length is a body that came in chunks and was not read.
+            let has_body = recorded.body_length > 0 || recorded.headers.get("content-type").is_some();
+            if contract.inspects_body && has_body {
+                tally.doubts.push(Doubt::Body);
+            } else if contract.inspects_body {
+                judge::body(operation, &recorded.headers, Coded::Plain, b"", tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who was calling, by what was recorded: credentials are not.
+    fn identify(
+        &self,
+        operation: &Operation,
+        recorded: &Recorded,
+        tally: &mut Tally<'_>,
+    ) -> Result<Option<Arc<haechi_guard::Principal>>, Denial> {
+        let denied = |code: &str, detail: &'static str| {
+            let mut reason = Reason::new("", detail);
+            reason.code = code.to_owned().into();
+            Denial::new(StatusCode::UNAUTHORIZED, "credentials-refused", detail, reason)
+        };
+        match (&recorded.principal, &recorded.identity_refused) {
+            (Some(principal), _) if operation.accepts.contains(&principal.identity) => {
+                Ok(Some(principal.clone()))
+            }
+            (Some(_), _) => {
+                Err(denied("identity-not-accepted", "the caller's identity is not accepted here"))
+            }
+            (None, Some(reason)) => Err(denied(reason, "as it was recorded")),
+            (None, None) => {
+                tally.doubts.push(Doubt::Credentials);
+                Ok(None)
+            }
+        }
+    }
+}
+
+// === impl Judged ===
+
+impl Judged {
+    /// What of this decision's doubts counts beside that of another configuration: what both ask alike, both answer alike.
+    fn doubts_beside(&self, other: &Self) -> impl Iterator<Item = Doubt> {
+        let (same_contract, same_identities) =
+            (self.asked == other.asked && self.api == other.api, self.accepts == other.accepts);
+        self.doubts.iter().copied().filter(move |doubt| match doubt {
+            Doubt::Credentials => !same_identities,
+            Doubt::Hidden | Doubt::Headers | Doubt::Body => !same_contract,
+        })
+    }
+}
+
+// === impl Tally ===
+
+impl Tally<'_> {
+    fn decision(&mut self, problem: Option<&Problem>) -> Decision {
+        match problem {
+            None => Decision::Admitted,
+            Some(problem) => {
+                let (guard, reason) =
+                    self.refused.take().unwrap_or_else(|| ("contract".to_owned(), problem.kind.to_owned()));
+                Decision::Refused { status: problem.status.as_u16(), guard, reason }
+            }
+        }
+    }
+}
+
+impl Findings for Tally<'_> {
+    fn api(&mut self, _: &Arc<str>) {}
+
+    fn verdict(&mut self, verdict: VerdictRecord) {
+        if verdict.denied && verdict.mode == Mode::Enforce {
+            let reason = verdict.reasons.first().map(|reason| reason.code.to_string()).unwrap_or_default();
+            self.refused = Some((verdict.guard.to_string(), reason));
+        }
+    }
+
+    fn denied(&mut self, _: &Operation, _: &'static str, _: Mode, _: &str) {}
+
+    fn is_unknown(&mut self, violation: &Violation) -> bool {
+        match violation.place {
+            Place::Header => self.recorded.headers.get(&violation.name.to_ascii_lowercase()).is_none(),
+            Place::Cookie => true,
+            Place::Query => {
+                let hidden = self.recorded.hidden.contains(&violation.name);
+                if hidden && violation.keyword != "unknown" {
+                    self.doubts.push(Doubt::Hidden);
+                }
+                hidden && violation.keyword != "unknown"
+            }
+            _ => false,
+        }
+    }
+}
+
+// === impl Doubt ===
+
+impl Doubt {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials that were not asked for are not known",
+            Self::Hidden => "values of the query are not recorded, for their names are sensitive",
+            Self::Headers => "headers that the contract names are not recorded",
+            Self::Body => "the body is not recorded",
+        }
+    }
+}
+
+/// Why an evaluator cannot be made.
+#[derive(Debug)]
+pub enum EvaluatorError {
+    /// The configuration is wrong.
+    Config(Diagnostics),
+    /// The system refused.
+    System(GatewayError),
+}
+
+/// Whether a call's event tells enough to judge it again.
+fn is_call(event: &Event) -> bool {
+    event.kind == haechi_events::Kind::Request && !event.method.is_empty() && !event.path.is_empty()
+}
+
+/// Whether it stands for others that are not its like.
+fn left_out(event: &Event) -> u64 {
+    if event.outcome == Outcome::Refused { 0 } else { event.weight.saturating_sub(1) }
+}
