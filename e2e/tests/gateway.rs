@@ -10,6 +10,8 @@ mod clients;
 mod differential;
 #[path = "gateway/docs.rs"]
 mod docs;
+#[path = "gateway/grpc.rs"]
+mod grpc;
 #[path = "gateway/http.rs"]
 mod http;
 #[path = "gateway/keys.rs"]

@@ -27,7 +27,6 @@ use crate::forward::{self, Facts, X_REQUEST_ID};
 use crate::grpc;
 use crate::judge::{self, Findings};
 use crate::request::Request;
-use crate::request_body::BodyError;
 use crate::respond::{self, Problem, Tongue};
 use crate::snapshot::{Operation, Snapshot};
 use crate::transaction::{GRPC, Transaction};
@@ -207,7 +206,7 @@ impl Call<'_> {
         let again = || spare.as_ref().and_then(OutBody::again).map(build);
         self.transaction.sending();
         let (pools, upstream) = (&self.worker.pools, &operation.upstream);
-        let reply = match progress {
+        let reply = match &progress {
             None => {
                 let within = within(operation.timeout, deadline);
                 pools.send(upstream, within, &target, build(body), again).await
@@ -235,7 +234,11 @@ impl Call<'_> {
                     }
                 }
             }
-            Err(error) => Err(self.upstream_failed(&error)),
+            Err(error) => match progress.and_then(|progress| progress.failure()) {
+                // What looks like a broken upstream is the caller's own body, which was passing through.
+                Some(body) => Err(self.body_failed(&body)),
+                None => Err(self.upstream_failed(&error)),
+            },
         }
     }
 
@@ -253,10 +256,6 @@ impl Call<'_> {
     }
 
     fn upstream_failed(&mut self, error: &UpstreamError) -> Problem {
-        // What looks like a broken upstream may be the caller's own body, which was passing through.
-        if let Some(body) = body_error(error) {
-            return self.body_failed(body);
-        }
         self.transaction.upstream_failed(error);
         self.worker.metrics().upstream_failed(error.code());
         match error {
@@ -329,16 +328,4 @@ fn bad_request(detail: String) -> Problem {
 
 fn upstream_broken(detail: &'static str) -> Problem {
     Problem::new(StatusCode::BAD_GATEWAY, "upstream-broken", detail)
-}
-
-/// The body's own error inside what looks like an upstream's.
-fn body_error(error: &UpstreamError) -> Option<&BodyError> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(body) = error.downcast_ref::<BodyError>() {
-            return Some(body);
-        }
-        source = error.source();
-    }
-    None
 }

@@ -78,7 +78,13 @@ pub(crate) struct Progress {
     bytes: Cell<u64>,
     last: Cell<Instant>,
     ended: Cell<bool>,
+    /// Why it ended early. A connection that many share does not say so to the call.
+    failure: RefCell<Option<BodyError>>,
 }
+
+/// A body that passes has ended early; its [`Progress`] says why.
+#[derive(Debug)]
+struct Broken;
 
 /// Why a body could not be read.
 #[derive(Debug)]
@@ -356,7 +362,7 @@ impl Body for Passing {
             self.waiting.get_or_insert_with(Instant::now);
             let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
             ready!(silence.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
+            return Poll::Ready(Some(Err(self.progress.failed(BodyError::TooSlow))));
         };
         self.silence = None;
         let frame = match frame {
@@ -367,7 +373,7 @@ impl Body for Passing {
         if self.is_end_stream() || !matches!(frame, Ok(Some(_))) {
             self.progress.ended.set(true);
         }
-        Poll::Ready(frame.map_err(Into::into).transpose())
+        Poll::Ready(frame.map_err(|error| self.progress.failed(error)).transpose())
     }
 
     fn is_end_stream(&self) -> bool {
@@ -383,7 +389,22 @@ impl Body for Passing {
 
 impl Progress {
     fn new() -> Self {
-        Self { bytes: Cell::new(0), last: Cell::new(Instant::now()), ended: Cell::new(false) }
+        Self {
+            bytes: Cell::new(0),
+            last: Cell::new(Instant::now()),
+            ended: Cell::new(false),
+            failure: RefCell::default(),
+        }
+    }
+
+    fn failed(&self, error: BodyError) -> Box<dyn std::error::Error + Send + Sync> {
+        self.failure.replace(Some(error));
+        Broken.into()
+    }
+
+    /// Why it ended early, if it did.
+    pub(crate) fn failure(&self) -> Option<BodyError> {
+        self.failure.take()
     }
 
     /// Bytes so far.
@@ -429,6 +450,16 @@ fn map(trailers: &Headers) -> HeaderMap {
     }
     map
 }
+
+// === impl Broken ===
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request's body ended early")
+    }
+}
+
+impl std::error::Error for Broken {}
 
 // === impl BodyError ===
 

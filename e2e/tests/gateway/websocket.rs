@@ -240,6 +240,39 @@ fn an_offer_of_another_protocol_is_ignored_and_a_bad_handshake_refused() {
 }
 
 #[test]
+fn what_could_never_work_is_refused_by_check() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
+    write("chat.yaml", SPEC);
+    let config =
+        format!("{}{OPERATIONS}", crate::config(([127, 0, 0, 1], 1).into()).replace("items", "chat"));
+    for (config, message) in [
+        (
+            config.replace("127.0.0.1:1\"] }", "127.0.0.1:1\"], protocol: http2 }"),
+            "needs an upstream that is spoken to in HTTP/1.1",
+        ),
+        (
+            config.replace(", origins: [\"https://www.pizza.example\"]", ", origins: [\"pizza.example\"]"),
+            "scheme, host and port",
+        ),
+        (
+            config.replace("feed: { upgrade: websocket, ", "feed: { "),
+            "is for operations with `upgrade: websocket`",
+        ),
+    ] {
+        write("haechi.yaml", &config);
+        let output = Command::new(haechi_e2e::binary())
+            .arg("check")
+            .current_dir(dir.path())
+            .output()
+            .expect("haechi runs");
+        let told =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && told.contains(message), "{message}: {told}");
+    }
+}
+
+#[test]
 fn chromium_converses_over_http1_and_over_a_stream_of_http2() {
     let Some(python) = python() else { return };
     let Some(chromium) = ["chromium", "chromium-browser"].into_iter().find(|program| have(program)) else {

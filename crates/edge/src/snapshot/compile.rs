@@ -317,6 +317,10 @@ impl Compiler<'_> {
                 );
             }
         }
+        for (id, operation) in &api.operations {
+            let path = ["apis", name, "operations", id, "upgrade"];
+            self.upgradeable(&path, &api.upstream, operation.websocket.as_ref());
+        }
         let upstream = Arc::new(self.upstream(["apis", name, "upstream"], &api.upstream)?);
         let shared: Arc<str> = name.into();
         let build = |id: &str,
@@ -382,6 +386,7 @@ impl Compiler<'_> {
             let help = "give the service a host or a longer prefix, or the API a `base_path`";
             self.refuse(&path, Diagnostic::new("route-conflict", message).help(help));
         }
+        self.upgradeable(&["services", name, "upgrade"], &service.upstream, service.websocket.as_ref());
         let upstream = Arc::new(self.upstream(["services", name, "upstream"], &service.upstream)?);
         let settings = service_settings(self.config, service);
         let operation = Operation {
@@ -468,6 +473,15 @@ impl Compiler<'_> {
             max_connections: settings.max_connections,
             tls,
         })
+    }
+
+    /// A WebSocket handshake is HTTP/1.1: an upstream that is spoken to in HTTP/2 would never see it.
+    fn upgradeable(&mut self, path: &[&str], upstream: &model::Upstream, websocket: Option<&Vec<String>>) {
+        if websocket.is_some() && upstream.protocol == model::UpstreamProtocol::Http2 {
+            let message = "`upgrade: websocket` needs an upstream that is spoken to in HTTP/1.1";
+            let help = "leave `protocol: http2` out, or serve these calls as a service of their own";
+            self.refuse(path, Diagnostic::new("upgrade", message).help(help));
+        }
     }
 
     fn body_limit(&self, settings: &OperationSettings) -> u64 {
