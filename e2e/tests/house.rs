@@ -10,10 +10,14 @@ use std::process::Command;
 const ARROWS: &[(&str, &[&str])] = &[
     ("haechi", &["config", "contract", "control", "demo", "edge", "events"]),
     ("control", &["config", "contract", "edge", "events", "guard", "identity", "store"]),
-    ("edge", &["acme", "config", "contract", "events", "guard", "identity", "limits", "upstream", "wire"]),
+    (
+        "edge",
+        &["acme", "config", "contract", "events", "expr", "guard", "identity", "limits", "upstream", "wire"],
+    ),
     ("identity", &["guard", "wire"]),
     ("limits", &["guard", "wire"]),
     ("events", &["guard"]),
+    ("expr", &["guard", "wire"]),
     ("config", &["guard"]),
     ("contract", &[]),
     ("guard", &["wire"]),
@@ -25,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that hold no asynchronous code, and so do no I/O on the request path.
-const WITHOUT_IO: &[&str] = &["wire", "guard", "contract", "config", "identity", "limits"];
+const WITHOUT_IO: &[&str] = &["wire", "guard", "contract", "config", "identity", "limits", "expr"];
 
 /// Libraries that do I/O.
 const IO: &[&str] = &["tokio", "hyper", "axum", "hyper-util"];

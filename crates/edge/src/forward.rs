@@ -99,6 +99,15 @@ pub(crate) fn request_headers(received: &Headers, facts: &Facts<'_>) -> HeaderMa
     sent
 }
 
+/// A protocol as events name it.
+pub(crate) fn protocol(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_10 => "1.0",
+        http::Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
+}
+
 /// The target that is sent: the canonical path and query, which were judged.
 pub(crate) fn target(path: &CanonicalPath, query: &Query) -> Option<PathAndQuery> {
     let path = path.as_str();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use haechi_contract::{HeadView, Lookup, Params, Place, Violation};
 use haechi_events::VerdictRecord;
-use haechi_guard::{Denial, Mode, Reason, Verdict};
+use haechi_guard::{Denial, Exchange, Mode, Reason, Verdict};
 use haechi_wire::{CanonicalPath, Headers, Query};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::coding::{ACCEPTED, Coded};
 use crate::respond::Problem;
-use crate::snapshot::{Operation, Service, Snapshot};
+use crate::snapshot::{Channel, Operation, Service, Snapshot};
 
 /// Where what is found goes: into the event and the metrics of a live call, into the tally of a replayed one.
 pub(crate) trait Findings {
@@ -98,6 +98,13 @@ fn service<'s>(
     let reason = Reason::new(problem.kind, "the service does not take this method");
     findings.verdict(VerdictRecord::denied("service", Mode::Enforce, vec![reason]));
     Err(problem)
+}
+
+/// How the caller arrived: the first channel that fits. One that cannot be told does not.
+pub(crate) fn channel<'s>(snapshot: &'s Snapshot, exchange: &mut Exchange<'s>) -> Option<&'s Channel> {
+    let found = snapshot.channels.iter().find(|channel| channel.when.holds(exchange).unwrap_or(false))?;
+    exchange.channel = &found.name;
+    Some(found)
 }
 
 /// What a guard said.

@@ -42,6 +42,7 @@ mod snapshot;
 mod spill;
 mod stage;
 mod tls;
+mod traffic;
 mod transaction;
 mod tunnel;
 mod websocket;

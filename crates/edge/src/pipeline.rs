@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_events::{TraceContext, VerdictRecord, is_sampled};
-use haechi_guard::{Exchange, Mode, Remedy, Verdict};
+use haechi_guard::{Arrival, Exchange, Guard, Mode, Remedy, Verdict};
 use haechi_upstream::{OutBody, UpstreamError};
 use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{CanonicalPath, Query, Refusal};
@@ -22,13 +22,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use self::bodies::{Asked, Outgoing};
 use self::streams::within;
 use crate::answer::{Answer, AnswerBody};
-use crate::connection::Peer;
+use crate::connection::{Peer, TlsFacts};
 use crate::forward::{self, Facts, X_REQUEST_ID};
 use crate::grpc;
 use crate::judge::{self, Findings};
 use crate::request::Request;
 use crate::respond::{self, Problem, Tongue};
-use crate::snapshot::{Operation, Snapshot};
+use crate::snapshot::{Kind, Operation, Snapshot};
+use crate::traffic::Traffic;
 use crate::transaction::{GRPC, Transaction};
 use crate::worker::Worker;
 
@@ -66,8 +67,10 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
         snapshot,
         client: view.addr,
         secure: view.proto.map_or(peer.tls.is_some(), |proto| proto == Scheme::Https),
+        tls: peer.tls.as_ref(),
         trace,
         grpc,
+        body_limit: u64::MAX,
         extra: Vec::new(),
         transaction: &mut transaction,
     };
@@ -129,9 +132,12 @@ struct Call<'a> {
     snapshot: &'a Arc<Snapshot>,
     client: IpAddr,
     secure: bool,
+    tls: Option<&'a TlsFacts>,
     trace: TraceContext,
     /// The caller speaks gRPC.
     grpc: bool,
+    /// Largest body of the call's channel.
+    body_limit: u64,
     /// Headers that guards add to whatever response the caller gets.
     extra: Vec<(HeaderName, HeaderValue)>,
     transaction: &'a mut Transaction,
@@ -154,7 +160,21 @@ impl Call<'_> {
         let host = request.authority.as_ref().map_or("", |authority| authority.host());
         let (operation, params) = judge::route(&snapshot, host, &request.method, &path, self)?;
         self.transaction.operation(operation);
+        self.transaction.traffic(match operation.kind {
+            Kind::Api => Traffic::Api,
+            Kind::Service => Traffic::of_request(&request.method, &path, &request.headers),
+        });
 
+        let tls = self.tls;
+        let arrival = Arrival {
+            host,
+            secure: self.secure,
+            protocol: forward::protocol(request.version),
+            tls_version: tls.map_or("", |tls| tls.version),
+            tls_cipher: tls.map_or("", |tls| tls.cipher),
+            tls_name: tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default(),
+            ..Arrival::default()
+        };
         let mut exchange = Exchange {
             now: request.now,
             client: self.client,
@@ -162,12 +182,14 @@ impl Call<'_> {
             path: &path,
             query: &query,
             headers: &request.headers,
+            arrival,
+            channel: "",
             api: &operation.api,
             operation: &operation.id,
             principal: None,
             response_headers: Vec::new(),
         };
-        let judged = self.guards(operation, &mut exchange).await;
+        let judged = self.guards(&snapshot, operation, &mut exchange).await;
         self.extra.append(&mut exchange.response_headers);
         let principal = exchange.principal.take();
         self.transaction.principal(principal.as_deref());
@@ -243,8 +265,31 @@ impl Call<'_> {
     }
 
     /// The guards on the head, in order.
-    async fn guards(&mut self, operation: &Operation, exchange: &mut Exchange<'_>) -> Result<(), Problem> {
-        for (mode, guard) in &operation.guards {
+    async fn guards<'s>(
+        &mut self,
+        snapshot: &'s Snapshot,
+        operation: &Operation,
+        exchange: &mut Exchange<'s>,
+    ) -> Result<(), Problem> {
+        // Who is calling is asked first, for it may tell the channel; the others may ask for the channel.
+        let known = operation.guards.iter().take_while(|(_, guard)| guard.name() == "identity").count();
+        let (identity, others) = operation.guards.split_at_checked(known).unwrap_or_default();
+        let judged = self.ask(operation, identity, exchange).await;
+        if let Some(channel) = judge::channel(snapshot, exchange) {
+            self.body_limit = channel.max_body.unwrap_or(u64::MAX);
+            self.transaction.channel(channel);
+        }
+        judged?;
+        self.ask(operation, others, exchange).await
+    }
+
+    async fn ask(
+        &mut self,
+        operation: &Operation,
+        guards: &[(Mode, Arc<dyn Guard>)],
+        exchange: &mut Exchange<'_>,
+    ) -> Result<(), Problem> {
+        for (mode, guard) in guards {
             let mut verdict = guard.judge(exchange);
             if let Some(source) = remedy(&verdict).and_then(|identity| self.snapshot.jwks.get(identity)) {
                 self.worker.shared.lasting.jwks.refresh(source).await;

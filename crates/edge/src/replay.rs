@@ -156,6 +156,8 @@ impl Evaluator {
             path: &recorded.path,
             query: &recorded.query,
             headers: &recorded.headers,
+            arrival: recorded.arrival(),
+            channel: &recorded.channel,
             api: &operation.api,
             operation: &operation.id,
             principal: None,
@@ -176,7 +178,10 @@ impl Evaluator {
             judge::verdict(operation, guard.name(), *mode, verdict, tally)?;
         }
         judge::head(operation, &recorded.headers, &recorded.query, params, tally)?;
-        if recorded.body_length > operation.body_limit {
+        // The channel as it was told then: what tells it is not recorded.
+        let channel = self.snapshot.channels.iter().find(|channel| *channel.name == *recorded.channel);
+        let most = channel.and_then(|channel| channel.max_body).unwrap_or(u64::MAX);
+        if recorded.body_length > operation.body_limit.min(most) {
             tally.refused = Some(("wire".to_owned(), "body-too-large".to_owned()));
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", ""));
         }

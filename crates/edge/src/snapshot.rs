@@ -1,6 +1,7 @@
 //! What one configuration means: routes, guards, TLS. Immutable; swapped as a whole.
 
 mod compile;
+mod expressions;
 mod listeners;
 mod services;
 
@@ -14,7 +15,8 @@ use haechi_acme::{Certified, Managed};
 use haechi_config::model::Compress;
 use haechi_config::plan::Operations;
 use haechi_contract::{HeadOptions, Router};
-use haechi_events::OperationMetrics;
+use haechi_events::{ChannelMetrics, OperationMetrics};
+use haechi_expr::Expression;
 use haechi_guard::{Guard, Mode};
 use haechi_upstream::Upstream;
 use haechi_wire::h1;
@@ -43,6 +45,10 @@ pub struct Snapshot {
     pub(crate) workers: usize,
     pub(crate) router: Router,
     pub(crate) apis: Vec<Api>,
+    /// How callers arrive: the first that fits.
+    pub(crate) channels: Vec<Channel>,
+    /// Counts calls that have no channel.
+    pub(crate) no_channel: Arc<ChannelMetrics>,
     pub(crate) service_routes: ServiceRoutes,
     pub(crate) services: Vec<Service>,
     /// By address as configured.
@@ -126,6 +132,15 @@ pub(crate) struct Api {
     pub(crate) fallback: Option<Operation>,
 }
 
+/// One way callers arrive.
+pub(crate) struct Channel {
+    pub(crate) name: Arc<str>,
+    pub(crate) when: Expression,
+    /// Largest body of a call, where the operation takes more.
+    pub(crate) max_body: Option<u64>,
+    pub(crate) metrics: Arc<ChannelMetrics>,
+}
+
 /// What is served without a contract.
 pub(crate) struct Service {
     /// All its calls.
@@ -139,6 +154,7 @@ pub(crate) struct Service {
 pub(crate) struct Operation {
     pub(crate) api: Arc<str>,
     pub(crate) id: Arc<str>,
+    pub(crate) kind: Kind,
     /// Whether it can be called at all.
     pub(crate) exposed: bool,
     /// The guards on the head, in order.
@@ -164,6 +180,13 @@ pub(crate) struct Operation {
 pub(crate) struct WebSocket {
     /// Web sites that may open one; all if empty.
     pub(crate) origins: Vec<String>,
+}
+
+/// What an operation is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Api,
+    Service,
 }
 
 /// What the contract is asked.

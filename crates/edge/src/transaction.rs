@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use haechi_events::{
-    Event, InFlight, OperationMetrics, Outcome, RequestId, Text, TraceContext, VerdictRecord, redact_query,
+    ChannelMetrics, Event, InFlight, OperationMetrics, Outcome, RequestId, Text, TraceContext, VerdictRecord,
+    redact_query,
 };
 use haechi_guard::{Mode, Principal};
 use haechi_upstream::{Reply, UpstreamError};
 use haechi_wire::{CanonicalPath, Query};
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 
 use crate::connection::Peer;
+use crate::forward;
 use crate::grpc;
 use crate::request::Request;
 use crate::request_body::Progress;
 use crate::respond::Problem;
-use crate::snapshot::Operation;
+use crate::snapshot::{Channel, Operation};
 use crate::stage::{Served, Stage};
+use crate::traffic::Traffic;
 use crate::worker::Worker;
 
 /// What is spoken above HTTP, as events name it.
@@ -36,6 +39,7 @@ pub(crate) struct Transaction {
     served: Arc<Served>,
     event: Option<Box<Event>>,
     metrics: Option<Arc<OperationMetrics>>,
+    channel: Arc<ChannelMetrics>,
     _in_flight: InFlight,
     started: Instant,
     sent_at: Option<Instant>,
@@ -70,11 +74,7 @@ impl Transaction {
     ) -> Self {
         let mut event = Self::event(worker, peer, served, request.now);
         event.client = Some(client);
-        event.http_version = match request.version {
-            Version::HTTP_10 => "1.0".into(),
-            Version::HTTP_2 => "2".into(),
-            _ => "1.1".into(),
-        };
+        event.http_version = forward::protocol(request.version).into();
         event.method = Text::from(&request.method);
         event.host = request
             .authority
@@ -95,6 +95,7 @@ impl Transaction {
             served: served.clone(),
             event: Some(event),
             metrics: None,
+            channel: served.snapshot.no_channel.clone(),
             _in_flight: worker.metrics().in_flight(),
             started: request.started,
             sent_at: None,
@@ -110,6 +111,7 @@ impl Transaction {
         event.client = Some(peer.caller.ip().to_canonical());
         Self {
             worker: worker.clone(),
+            channel: served.snapshot.no_channel.clone(),
             served,
             event: Some(event),
             metrics: None,
@@ -175,6 +177,17 @@ impl Transaction {
             event.api = Text::from(&operation.api);
             event.operation = Text::from(&operation.id);
         });
+    }
+
+    /// How the caller arrived is known.
+    pub(crate) fn channel(&mut self, channel: &Channel) {
+        self.channel = channel.metrics.clone();
+        self.note(|event| event.channel = Text::from(&channel.name));
+    }
+
+    /// Whether it is a program's call or a page's is known, or known better.
+    pub(crate) fn traffic(&mut self, traffic: Traffic) {
+        self.note(|event| event.traffic = traffic.as_str().into());
     }
 
     /// Who is calling is known.
@@ -354,6 +367,7 @@ impl Transaction {
             let waited = self.waited.unwrap_or(duration);
             self.served.counts.record(event.status, event.outcome, waited, reason);
         }
+        self.channel.record(&event.traffic, event.outcome);
         self.worker.sink.record(event);
     }
 

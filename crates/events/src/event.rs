@@ -23,6 +23,7 @@ use crate::text::Text;
 /// | `api`, `operation` | `api.service.name`, `api.operation` |
 /// | `subject`, `identity`, `credential` | `actor.user.uid`, `actor.idp.name`, `actor.session.uid` |
 /// | `tls_version`, `tls_cipher`, `tls_name` | `tls.version`, `tls.cipher`, `tls.sni` |
+/// | `country`, `asn` | `src_endpoint.location.country`, `src_endpoint.autonomous_system.number` |
 /// | `outcome`, `decided_by`, `reason` | `disposition`, `firewall_rule.name`, `status_detail` |
 /// | `upstream` | `dst_endpoint` |
 /// | `trace_id`, `span_id` | `trace.uid`, `span.uid` |
@@ -90,6 +91,18 @@ pub struct Event {
     /// The operation's id.
     #[serde(skip_serializing_if = "is_empty")]
     pub operation: Text,
+    /// How the caller arrived: the first of `channels` that fits.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub channel: Text,
+    /// `api` for a program's call, `page` for that of a page somebody looks at.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub traffic: Text,
+    /// The country of the caller's address, two letters.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub country: Text,
+    /// The number of the network operator (autonomous system) of the caller's address.
+    #[serde(skip_serializing_if = "is_zero32")]
+    pub asn: u32,
     /// `User-Agent`.
     #[serde(skip_serializing_if = "is_empty")]
     pub user_agent: Text,
@@ -262,6 +275,11 @@ fn is_zero(number: &u64) -> bool {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's shape")]
 fn is_zero16(number: &u16) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's shape")]
+fn is_zero32(number: &u32) -> bool {
     *number == 0
 }
 

@@ -52,6 +52,11 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
     if !event.api.is_empty() {
         row(out, "operation", &format!("{}.{}", event.api, event.operation))?;
     }
+    let traffic = if event.traffic == "page" { " (a page)" } else { "" };
+    if !event.channel.is_empty() || !traffic.is_empty() {
+        let channel = if event.channel.is_empty() { "none" } else { event.channel.as_str() };
+        row(out, "channel", &format!("{channel}{traffic}"))?;
+    }
     row(out, "caller", &caller(event))?;
     for verdict in &event.verdicts {
         let what = match verdict.denied {

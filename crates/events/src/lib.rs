@@ -24,7 +24,9 @@ mod trace;
 pub use event::{Event, Kind, Outcome, VerdictRecord};
 pub use explain::explain;
 pub use id::{IdText, ParseIdError, RequestId, SpanId, TraceId, random};
-pub use metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, InFlight, Metrics, OperationMetrics};
+pub use metrics::{
+    CONTENT_TYPE as METRICS_CONTENT_TYPE, ChannelMetrics, InFlight, Metrics, OperationMetrics,
+};
 pub use otlp::encode as encode_spans;
 pub use recorder::{Export, Options, Recorder, Sink};
 pub use redact::redact_query;

@@ -76,6 +76,15 @@ pub struct OperationMetrics {
     denials: RwLock<Vec<Denials>>,
 }
 
+/// How many requests came one way. Made once for each snapshot.
+#[derive(Debug)]
+pub struct ChannelMetrics {
+    families: Arc<Families>,
+    channel: Text,
+    /// By traffic (none, api, page) and outcome.
+    requests: [[OnceLock<Counter>; 4]; 3],
+}
+
 /// A request that is being served, for as long as this lives.
 #[derive(Debug)]
 pub struct InFlight(Gauge);
@@ -84,6 +93,7 @@ pub struct InFlight(Gauge);
 #[derive(Debug)]
 struct Families {
     requests: Family<RequestLabels, Counter>,
+    channels: Family<ChannelLabels, Counter>,
     duration: Family<OperationLabels, Histogram>,
     upstream: Family<OperationLabels, Histogram>,
     overhead: Histogram,
@@ -104,6 +114,13 @@ struct RequestLabels {
     api: Text,
     operation: Text,
     status: Text,
+    outcome: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelLabels {
+    channel: Text,
+    traffic: Text,
     outcome: Text,
 }
 
@@ -173,6 +190,7 @@ impl Default for Metrics {
         let list = &mut registry;
         list.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let families = Families {
+            channels: add(list, "channel_requests", "Requests by channel, traffic and outcome"),
             requests: add(list, "requests", "Requests by operation, class of status and outcome"),
             duration: add_seconds(
                 list,
@@ -249,6 +267,15 @@ impl Metrics {
         let key = (api.clone(), operation.clone());
         let new = || Arc::new(OperationMetrics::new(self.families.clone(), api, operation));
         operations.entry(key).or_insert_with(new).clone()
+    }
+
+    /// The metrics of a channel; of calls that have none without a name.
+    pub fn channel(&self, name: Option<&str>) -> Arc<ChannelMetrics> {
+        Arc::new(ChannelMetrics {
+            families: self.families.clone(),
+            channel: owned(name.unwrap_or("none")),
+            requests: Default::default(),
+        })
     }
 
     /// The metrics of requests that belong to no operation: what is no request, or asks for what is not there.
@@ -390,6 +417,29 @@ impl fmt::Debug for Metrics {
     }
 }
 
+// === impl ChannelMetrics ===
+
+impl ChannelMetrics {
+    /// Counts a request; `traffic` is `api`, `page` or empty.
+    pub fn record(&self, traffic: &str, outcome: Outcome) {
+        let (row, traffic) = match traffic {
+            "api" => (1, "api"),
+            "page" => (2, "page"),
+            _ => (0, NONE),
+        };
+        let counter = self.requests.get(row).and_then(|row| row.get(column(outcome)));
+        let Some(counter) = counter else { return };
+        let new = || {
+            self.families.channels.get_or_create_owned(&ChannelLabels {
+                channel: self.channel.clone(),
+                traffic: traffic.into(),
+                outcome: outcome.as_str().into(),
+            })
+        };
+        counter.get_or_init(new).inc();
+    }
+}
+
 // === impl OperationMetrics ===
 
 impl OperationMetrics {
@@ -408,13 +458,7 @@ impl OperationMetrics {
     /// Counts a request.
     pub fn record(&self, status: u16, outcome: Outcome, duration: Duration, overhead: Option<Duration>) {
         let class = usize::from(status / 100).min(5);
-        let column = match outcome {
-            Outcome::Forwarded => 0,
-            Outcome::Refused => 1,
-            Outcome::Failed => 2,
-            Outcome::Aborted => 3,
-        };
-        if let Some(counter) = self.requests.get(class).and_then(|row| row.get(column)) {
+        if let Some(counter) = self.requests.get(class).and_then(|row| row.get(column(outcome))) {
             counter.get_or_init(|| self.requests_of(class, outcome)).inc();
         }
         self.duration.get_or_init(|| self.histogram(&self.families.duration)).observe(duration);
@@ -484,6 +528,16 @@ impl EncodeLabelValue for Text {
 /// The class of a status (0: none was sent).
 fn class(class: usize) -> Text {
     if class == 0 { "none".into() } else { format!("{class}xx").into() }
+}
+
+/// An outcome's place in a table of counters.
+fn column(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Forwarded => 0,
+        Outcome::Refused => 1,
+        Outcome::Failed => 2,
+        Outcome::Aborted => 3,
+    }
 }
 
 fn owned(word: &str) -> Text {

@@ -16,7 +16,7 @@ mod mode;
 mod principal;
 mod verdict;
 
-pub use exchange::{Exchange, Guard, GuardBody};
+pub use exchange::{Arrival, Exchange, Guard, GuardBody};
 pub use mode::{Mode, ParseModeError};
 pub use principal::{CredentialKind, Principal};
 pub use verdict::{Denial, Reason, Remedy, Verdict};

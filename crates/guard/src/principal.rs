@@ -21,6 +21,8 @@ pub struct Principal {
     pub client: Option<Arc<str>>,
     /// Granted scopes (`scope` or `scp` of a token).
     pub scopes: Vec<Arc<str>>,
+    /// Those claims of a token that expressions speak of.
+    pub claims: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What kind of credential proved a [`Principal`].

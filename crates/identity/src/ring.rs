@@ -105,6 +105,7 @@ impl KeyRing {
             collection: Some(record.collection.clone()),
             client: None,
             scopes: Vec::new(),
+            claims: serde_json::Map::new(),
         }))
     }
 }

@@ -46,6 +46,8 @@ pub struct TokenPolicy {
     pub algorithms: Vec<Algorithm>,
     /// How far clocks may differ.
     pub leeway: Duration,
+    /// The claims that are remembered with a principal, by name: those that expressions speak of.
+    pub claims: Vec<String>,
 }
 
 /// Verifies tokens of one identity.
@@ -144,7 +146,7 @@ impl Algorithm {
         })
     }
 
-    fn library(self) -> jsonwebtoken::Algorithm {
+    fn jose(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::RS256 => jsonwebtoken::Algorithm::RS256,
             Self::RS384 => jsonwebtoken::Algorithm::RS384,
@@ -233,12 +235,19 @@ impl TokenVerifier {
             return Err(TokenRefusal::UnknownKey);
         }
         let signed = candidates.any(|key| {
-            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm.library())
+            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm.jose())
                 .unwrap_or(false)
         });
         if !signed {
             return Err(TokenRefusal::Signature);
         }
+        let kept = if self.policy.claims.is_empty() {
+            serde_json::Map::new()
+        } else {
+            let mut all: serde_json::Map<String, Value> = read(claims).ok_or(TokenRefusal::Claims)?;
+            all.retain(|name, _| self.policy.claims.contains(name));
+            all
+        };
         let claims: Claims = read(claims).ok_or(TokenRefusal::Claims)?;
         if claims.iss != self.policy.issuer {
             return Err(TokenRefusal::Issuer);
@@ -262,6 +271,7 @@ impl TokenVerifier {
             collection: None,
             client: claims.client_id.or(claims.azp).map(Arc::from),
             scopes: scopes.filter(|scope| !scope.is_empty()).map(Arc::from).collect(),
+            claims: kept,
         };
         Ok(Known { principal: Arc::new(principal), not_before, expires })
     }

@@ -176,6 +176,7 @@ mod tests {
                 collection: None,
                 client: None,
                 scopes: Vec::new(),
+                claims: Default::default(),
             })
         });
         let mut exchange = Exchange {
@@ -185,6 +186,8 @@ mod tests {
             path: &path,
             query: &Query::default(),
             headers: &Headers::new(),
+            arrival: haechi_guard::Arrival::default(),
+            channel: "",
             api: "a",
             operation: "o",
             principal,

@@ -159,3 +159,84 @@ fn a_service_that_nothing_would_reach_is_refused() {
         + "services:\n  web: { upstream: { urls: [\"http://w\"] }, auth: none }\n";
     assert!(check(&only).0, "a gateway may serve services only");
 }
+
+#[test]
+fn the_first_channel_that_fits_is_the_calls() {
+    let (api, pages, old) = (
+        Origin::start(),
+        Origin::answering("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi"),
+        Origin::start(),
+    );
+    let (web, legacy) = (pages.address(), old.address());
+    let yaml = config(api.address()).replace("    auth: none\n", "    auth: none\n    base_path: /v1\n")
+        + &format!(
+            r#"services:
+  website: {{ upstream: {{ urls: ["http://{web}"] }}, auth: none }}
+  legacy: {{ prefix: /old, upstream: {{ urls: ["http://{legacy}"] }}, auth: [partner] }}
+identity:
+  partner: {{ api_key: {{ header: X-Api-Key, collection: partners }} }}
+channels:
+  batch: {{ when: "principal.collection == 'partners'" }}
+  watch: {{ when: "request.headers['user-agent'].startsWith('Watch/')", max_body: 8B }}
+  app: {{ when: "request.headers['x-app'] == 'pizza' || request.headers['user-agent'].startsWith('Watch/')" }}
+  web: {{ when: "request.host == 'www.example' && request.scheme == 'http'" }}
+"#
+        );
+    let gateway = Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC)]);
+    let made =
+        gateway.json(&["keys", "create", "--collection", "partners", "--name", "p", "--format", "json"]);
+    let key = made["key"].as_str().expect("a key");
+    let call = |path: &str, host: &str, fields: &str| {
+        send(&gateway, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).status
+    };
+    assert_eq!(call("/v1/items/1", "a", "User-Agent: Watch/1\r\n"), 200);
+    assert_eq!(call("/v1/items/2", "a", "X-App: pizza\r\nUser-Agent: x\r\n"), 200);
+    assert_eq!(call("/v1/items/3", "a", "X-App: pizza\r\nX-App: pizza\r\nUser-Agent: x\r\n"), 200);
+    assert_eq!(call("/index", "WWW.example", ""), 200);
+    assert_eq!(call("/old/1", "a", &format!("X-Api-Key: {key}\r\nUser-Agent: Watch/1\r\n")), 200);
+    assert_eq!(call("/old/2", "www.example", "Accept: text/html\r\n"), 401);
+    let body = |length: usize| {
+        let body = format!("{{\"name\":\"a\",\"quantity\":1}}{}", " ".repeat(length));
+        let head = format!(
+            "POST /v1/items HTTP/1.1\r\nHost: a\r\nUser-Agent: Watch/1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        send(&gateway, &format!("{head}{body}")).status
+    };
+    assert_eq!(body(0), 413, "more than the channel takes");
+    let events = gateway.events(10);
+    let told = |path: &str| {
+        let event = events.iter().find(|event| event["path"] == path).expect("its event");
+        (
+            event["channel"].as_str().unwrap_or_default().to_owned(),
+            event["traffic"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let pair = |channel: &str, traffic: &str| (channel.to_owned(), traffic.to_owned());
+    assert_eq!(told("/v1/items/1"), pair("watch", "api"), "the first that fits");
+    assert_eq!(told("/v1/items/2"), pair("app", "api"));
+    assert_eq!(told("/v1/items/3"), pair("", "api"), "a header that stands twice has no one value");
+    assert_eq!(told("/index"), pair("web", "page"));
+    assert_eq!(told("/old/1"), pair("batch", "api"), "who is calling is known first");
+    assert_eq!(told("/old/2"), pair("web", "page"), "also of a call that is refused");
+    let id = events.iter().find(|event| event["path"] == "/index").expect("its event")["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let why = String::from_utf8(gateway.verb(&["why", &id]).stdout).expect("text");
+    assert!(why.contains("web (a page)"), "{why}");
+}
+
+#[test]
+fn a_condition_that_cannot_hold_is_refused_where_it_stands() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    let yaml = config(address) + "channels:\n  app: { when: \"reqest.path == '/'\" }\n";
+    std::fs::write(directory.path().join("haechi.yaml"), yaml).expect("written");
+    std::fs::write(directory.path().join("items.yaml"), SPEC).expect("written");
+    let mut command = std::process::Command::new(haechi_e2e::binary());
+    let output = command.arg("check").current_dir(directory.path()).output().expect("haechi runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("haechi.yaml:10:16"), "{said}");
+    assert!(said.contains("at character 1: no variable is named `reqest`"), "{said}");
+}

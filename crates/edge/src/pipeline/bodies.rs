@@ -20,7 +20,8 @@ use crate::forward;
 use crate::judge;
 use crate::request_body::{BodyError, Progress, RequestBody, StreamLimits, Whole};
 use crate::respond::Problem;
-use crate::snapshot::{Contracted, Operation};
+use crate::snapshot::{Contracted, Kind, Operation};
+use crate::traffic::Traffic;
 use crate::transaction::EVENT_STREAM;
 
 /// Longest response that is read whole to be judged; longer ones pass unjudged, and the event says so.
@@ -55,7 +56,7 @@ impl Call<'_> {
         headers: &Headers,
         body: RequestBody,
     ) -> Result<Outgoing, Problem> {
-        let limit = operation.body_limit;
+        let limit = operation.body_limit.min(self.body_limit);
         if body.declared().is_some_and(|declared| declared > limit) {
             return Err(self.body_failed(&BodyError::TooLarge { limit }));
         }
@@ -124,6 +125,11 @@ impl Call<'_> {
         }
         let bodiless = *asked.method == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
         forward::response_headers(&mut head.headers, bodiless);
+        if operation.kind == Kind::Service
+            && let Some(traffic) = Traffic::of_response(&head.headers)
+        {
+            self.transaction.traffic(traffic);
+        }
         let live = is_event_stream(&head.headers);
         if live {
             self.transaction.speaks(EVENT_STREAM);

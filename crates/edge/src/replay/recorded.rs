@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use haechi_events::{Event, Text};
-use haechi_guard::{CredentialKind, Principal};
+use haechi_guard::{Arrival, CredentialKind, Principal};
 use haechi_wire::{Authority, CanonicalPath, Headers, HeadersBuilder, Query};
 use http::Method;
 
@@ -23,6 +23,11 @@ pub(super) struct Recorded {
     /// Parameters whose values are hidden.
     pub(super) hidden: Vec<String>,
     pub(super) headers: Headers,
+    pub(super) channel: String,
+    tls: [String; 3],
+    protocol: String,
+    country: String,
+    asn: u32,
     pub(super) body_length: u64,
     pub(super) principal: Option<Arc<Principal>>,
     /// Why the identity guard was against it.
@@ -57,12 +62,34 @@ impl Recorded {
             query,
             hidden,
             headers: headers.finish(),
+            channel: event.channel.to_string(),
+            tls: [&event.tls_version, &event.tls_cipher, &event.tls_name].map(ToString::to_string),
+            protocol: event.http_version.to_string(),
+            country: event.country.to_string(),
+            asn: event.asn,
             body_length: event.request_bytes,
             principal: principal(event),
             identity_refused: identity
                 .and_then(|verdict| Some(verdict.reasons.first()?.code.to_string()))
                 .filter(|_| event.identity.is_empty()),
         })
+    }
+}
+
+impl Recorded {
+    /// How it arrived, but for a proxy's word about the scheme, which is not recorded.
+    pub(super) fn arrival(&self) -> Arrival<'_> {
+        let [tls_version, tls_cipher, tls_name] = &self.tls;
+        Arrival {
+            host: &self.host,
+            secure: !tls_version.is_empty(),
+            protocol: &self.protocol,
+            tls_version,
+            tls_cipher,
+            tls_name,
+            country: &self.country,
+            asn: self.asn,
+        }
     }
 }
 
@@ -84,6 +111,7 @@ fn principal(event: &Event) -> Option<Arc<Principal>> {
         collection: maybe(&event.collection),
         client: maybe(&event.client_id),
         scopes: Vec::new(),
+        claims: serde_json::Map::new(),
     }))
 }
 

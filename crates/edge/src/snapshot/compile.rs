@@ -18,7 +18,7 @@ use haechi_upstream::{ClientTls, Endpoint, Protocol, Scheme, Upstream};
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
-use super::{Api, Contracted, Operation, Reach, Service, ServiceRoutes, Snapshot, Timeouts, WebSocket};
+use super::{Api, Contracted, Kind, Operation, Reach, Service, ServiceRoutes, Snapshot, Timeouts, WebSocket};
 use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
@@ -47,6 +47,8 @@ pub(super) struct Compiler<'a> {
     contracts: Operations,
     wrong: Option<Diagnostics>,
     begins: Vec<Begin>,
+    /// What expressions speak of: principals hold no other claims.
+    pub(super) claims: Vec<String>,
 }
 
 /// Where an API begins.
@@ -85,10 +87,12 @@ impl Snapshot {
             contracts: Operations::new(),
             wrong: None,
             begins: Vec::new(),
+            claims: Vec::new(),
         };
         compiler.file(config.file().to_owned());
         compiler.digest.update(config.text().as_bytes());
         let listeners = compiler.listeners();
+        let channels = compiler.channels();
         let identities = compiler.identities();
         let plans = compiler.plans();
         let mut router = RouterBuilder::new();
@@ -96,10 +100,6 @@ impl Snapshot {
         for (index, (name, api)) in config.apis.iter().enumerate() {
             let index = ApiIndex(u32::try_from(index).unwrap_or(u32::MAX));
             apis.push(compiler.api(index, name, api, &identities, &plans, &mut router));
-        }
-        if let Some((name, _)) = config.channels.first() {
-            compiler
-                .refuse(&["channels", name], Diagnostic::new("channel", "channels are not supported yet"));
         }
         let mut services = Vec::with_capacity(config.services.len());
         for (name, service) in &config.services {
@@ -120,6 +120,8 @@ impl Snapshot {
             workers: config.workers.unwrap_or_else(processors),
             router: router.build(),
             apis: apis.into_iter().flatten().collect(),
+            channels,
+            no_channel: lasting.metrics.channel(None),
             service_routes,
             services: services.into_iter().flatten().collect(),
             listeners,
@@ -221,6 +223,7 @@ impl Compiler<'_> {
                         audience: jwt.audience.clone(),
                         algorithms: jwt.algorithms.iter().filter_map(|name| Algorithm::parse(name)).collect(),
                         leeway: jwt.leeway,
+                        claims: self.claims.clone(),
                     };
                     Accepted::Token(Arc::new(TokenVerifier::new(policy, keys)))
                 }
@@ -328,6 +331,7 @@ impl Compiler<'_> {
                      contract: Option<&Arc<haechi_contract::Operation>>| Operation {
             api: shared.clone(),
             id: id.into(),
+            kind: Kind::Api,
             exposed: settings.exposed,
             accepts: accepts(&settings),
             guards: self.guards(&settings, identities, plans),
@@ -392,6 +396,7 @@ impl Compiler<'_> {
         let operation = Operation {
             api: name.into(),
             id: "-".into(),
+            kind: Kind::Service,
             exposed: true,
             accepts: accepts(&settings),
             guards: self.guards(&settings, identities, plans),

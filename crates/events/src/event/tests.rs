@@ -29,7 +29,7 @@ proptest! {
 
 fn event() -> impl Strategy<Value = Event> {
     let numbers = (any::<u128>(), any::<[u64; 8]>(), any::<[u16; 2]>(), any::<Option<u16>>(), any::<bool>());
-    let texts = proptest::collection::vec(text(), 30);
+    let texts = proptest::collection::vec(text(), 33);
     let addresses = (any::<Option<IpAddr>>(), any::<Option<SocketAddr>>());
     let ids = (any::<Option<u128>>(), any::<[Option<u64>; 3]>());
     let words = (0..2usize, 0..4usize);
@@ -70,6 +70,10 @@ fn event() -> impl Strategy<Value = Event> {
                 query: text(),
                 api: text(),
                 operation: text(),
+                channel: text(),
+                traffic: text(),
+                country: text(),
+                asn: statuses[0].into(),
                 user_agent: text(),
                 content_type: text(),
                 request_bytes: numbers[4],

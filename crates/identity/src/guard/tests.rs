@@ -24,6 +24,8 @@ fn judge(guard: &IdentityGuard, headers: &[(&str, &str)]) -> (Verdict, Option<Ar
         path: &path,
         query: &Query::default(),
         headers: &headers,
+        arrival: haechi_guard::Arrival::default(),
+        channel: "",
         api: "a",
         operation: "o",
         principal: None,
@@ -49,6 +51,7 @@ fn guard() -> (IdentityGuard, ApiKey) {
         audience: vec!["a".to_owned()],
         algorithms: vec![Algorithm::ES256],
         leeway: std::time::Duration::ZERO,
+        claims: Vec::new(),
     };
     let verifier = TokenVerifier::new(policy, Arc::new(JwksHandle::new(KeySet::default())));
     let accepted = vec![

@@ -40,6 +40,7 @@ fn verifier(jwks: &Value) -> TokenVerifier {
         audience: vec!["pizza".to_owned()],
         algorithms: vec![Algorithm::ES256, Algorithm::RS256],
         leeway: Duration::from_secs(30),
+        claims: vec!["azp".to_owned(), "tier".to_owned()],
     };
     let keys = KeySet::parse(jwks.to_string().as_bytes()).expect("a key set");
     TokenVerifier::new(policy, Arc::new(JwksHandle::new(keys)))
@@ -59,6 +60,7 @@ fn a_good_token_names_its_principal() {
     let principal = verify(&issuer, &issuer.sign(HEADER, CLAIMS)).expect("good");
     assert_eq!((&*principal.subject, principal.client.as_deref()), ("u1", Some("app")));
     assert_eq!(principal.scopes.iter().map(|scope| &**scope).collect::<Vec<_>>(), ["read", "write"]);
+    assert_eq!(Value::Object(principal.claims.clone()), json!({"azp": "app"}), "those that are asked for");
 }
 
 #[test]
