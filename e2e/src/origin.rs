@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// An HTTP/1.1 server that answers every request with `200` and a small JSON body, and keeps what it read.
 ///
@@ -32,7 +33,21 @@ impl Origin {
 
     /// Starts it with this answer to everything.
     pub fn answering(answer: impl Into<String>) -> Self {
-        let answer: Arc<str> = answer.into().into();
+        Self::run(answer.into(), Duration::ZERO, true)
+    }
+
+    /// Starts one that takes its time, and remembers nothing: for more requests than fit into memory.
+    pub fn forgetful(time: Duration) -> Self {
+        Self::run(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{\"ok\": true}\n"
+                .to_owned(),
+            time,
+            false,
+        )
+    }
+
+    fn run(answer: String, time: Duration, remembers: bool) -> Self {
+        let answer: Arc<str> = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -40,7 +55,7 @@ impl Origin {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (log, answer) = (log.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &log, &answer));
+                std::thread::spawn(move || serve(stream, remembers.then_some(&*log), &answer, time));
             }
         });
         Self { address, seen }
@@ -57,10 +72,17 @@ impl Origin {
     }
 }
 
-fn serve(mut stream: TcpStream, log: &Mutex<Vec<Seen>>, answer: &str) {
+fn serve(mut stream: TcpStream, log: Option<&Mutex<Vec<Seen>>>, answer: &str, time: Duration) {
     let mut unread = Vec::new();
     while let Some(seen) = request(&mut stream, &mut unread) {
-        log.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+        if let Some(log) = log {
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+        }
+        if !time.is_zero() {
+            // A slow service is slow: this is no test that waits.
+            let (_never, wait) = std::sync::mpsc::sync_channel::<()>(0);
+            let _ = wait.recv_timeout(time);
+        }
         if stream.write_all(answer.as_bytes()).is_err() {
             return;
         }

@@ -4,6 +4,8 @@
 
 #[path = "gateway/acme.rs"]
 mod acme;
+#[path = "gateway/change.rs"]
+mod change;
 #[path = "gateway/clients.rs"]
 mod clients;
 #[path = "gateway/differential.rs"]
