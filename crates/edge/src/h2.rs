@@ -1,12 +1,12 @@
 //! One HTTP/2 connection: hyper's protocol engine, our deadlines and our pipeline.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use haechi_upstream::Stream;
@@ -85,12 +85,11 @@ pub(crate) async fn serve(
             .await;
         match polled {
             Ok(()) | Err(Interrupted::Io) => return,
-            // Streams that wait for their upstream have deadlines of their own.
-            Err(Interrupted::Overdue) if streams.serving.get() > 0 => {
-                deadline.allow(Instant::now(), timeouts.write);
-            }
             // Responses that nobody reads end here.
-            Err(Interrupted::Overdue) if streams.open.get() > 0 => return,
+            Err(Interrupted::Overdue) if streams.open.get() > 0 => match streams.patience(Instant::now()) {
+                Some(patience) => deadline.allow(Instant::now(), patience),
+                None => return,
+            },
             Err(Interrupted::Overdue | Interrupted::Closing) => break,
         }
     }
@@ -105,16 +104,19 @@ pub(crate) async fn serve(
 struct Streams {
     deadline: Rc<Deadline>,
     timeouts: Arc<Timeouts>,
-    /// Not answered whole yet.
     open: Cell<usize>,
-    /// Not answered at all yet.
-    serving: Cell<usize>,
+    owed: RefCell<Vec<Weak<Owed>>>,
 }
+
+/// Since when a stream's caller could have read something and has not. Nothing while the stream waits for its upstream,
+/// which has deadlines of its own: a stream of events may be silent for minutes.
+#[derive(Default)]
+struct Owed(Cell<Option<Instant>>);
 
 /// One open stream.
 struct OpenStream {
     streams: Rc<Streams>,
-    serving: bool,
+    owed: Rc<Owed>,
 }
 
 /// A response's body that ends its transaction.
@@ -127,7 +129,7 @@ struct StreamBody {
 async fn call(
     worker: Rc<Worker>,
     peer: Rc<Peer>,
-    mut stream: OpenStream,
+    stream: OpenStream,
     mut request: http::Request<Incoming>,
 ) -> http::Response<StreamBody> {
     let head = request.method() == Method::HEAD;
@@ -144,7 +146,7 @@ async fn call(
             StreamBody { body: AnswerBody::Empty, transaction: None, stream: None }
         }
         body => {
-            stream.answered();
+            stream.owes();
             let body = if bodiless { AnswerBody::Empty } else { body };
             StreamBody { body, transaction: Some(transaction), stream: Some(stream) }
         }
@@ -155,7 +157,7 @@ async fn call(
     response
 }
 
-/// Serves a stream that has become a tunnel. It counts as one that is not answered yet: it has deadlines of its own.
+/// Serves a stream that has become a tunnel. It has deadlines of its own.
 async fn serve_tunnel(
     worker: Rc<Worker>,
     tunnel: Tunnel,
@@ -233,37 +235,48 @@ fn translate(request: http::Request<Incoming>) -> Result<Request, Refusal> {
 
 impl Streams {
     fn new(deadline: Rc<Deadline>, timeouts: Arc<Timeouts>) -> Self {
-        Self { deadline, timeouts, open: Cell::new(0), serving: Cell::new(0) }
+        Self { deadline, timeouts, open: Cell::new(0), owed: RefCell::default() }
     }
 
     fn begin(self: &Rc<Self>) -> OpenStream {
-        self.open.set(self.open.get() + 1);
-        self.serving.set(self.serving.get() + 1);
-        self.deadline.lift();
-        OpenStream { streams: self.clone(), serving: true }
+        if self.open.replace(self.open.get() + 1) == 0 {
+            self.deadline.allow(Instant::now(), self.timeouts.write);
+        }
+        let owed = Rc::new(Owed::default());
+        let mut all = self.owed.borrow_mut();
+        // Those that are gone are forgotten before the list grows.
+        if all.len() == all.capacity() {
+            all.retain(|owed| owed.strong_count() > 0);
+        }
+        all.push(Rc::downgrade(&owed));
+        OpenStream { streams: self.clone(), owed }
     }
 
-    /// Something moved.
-    fn progress(&self) {
-        self.deadline.allow(Instant::now(), self.timeouts.write);
+    /// How long it is until a stream may be overdue; nothing if one is.
+    fn patience(&self, now: Instant) -> Option<Duration> {
+        let all = self.owed.borrow();
+        let oldest = all.iter().filter_map(Weak::upgrade).filter_map(|owed| owed.0.get()).min();
+        let waited = oldest.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.timeouts.write.checked_sub(waited).filter(|left| !left.is_zero())
     }
 }
 
 // === impl OpenStream ===
 
 impl OpenStream {
-    /// From now on the caller must read.
-    fn answered(&mut self) {
-        if std::mem::take(&mut self.serving) {
-            self.streams.serving.set(self.streams.serving.get().saturating_sub(1));
-            self.streams.progress();
-        }
+    /// Something is there that the caller must read.
+    fn owes(&self) {
+        self.owed.0.set(Some(Instant::now()));
+    }
+
+    /// Nothing is there to read.
+    fn waits(&self) {
+        self.owed.0.set(None);
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.answered();
         let open = self.streams.open.get().saturating_sub(1);
         self.streams.open.set(open);
         if open == 0 {
@@ -298,13 +311,17 @@ impl Body for StreamBody {
                 this.body = AnswerBody::Empty;
                 Some(Ok(Frame::data(bytes)))
             }
-            AnswerBody::Passing(passing) => std::task::ready!(passing.poll_piece(cx)),
+            AnswerBody::Passing(passing) => match passing.poll_piece(cx) {
+                Poll::Ready(piece) => piece,
+                Poll::Pending => {
+                    this.stream.iter().for_each(OpenStream::waits);
+                    return Poll::Pending;
+                }
+            },
         };
+        this.stream.iter().for_each(OpenStream::owes);
         match &piece {
             Some(Ok(frame)) => {
-                if let Some(stream) = &this.stream {
-                    stream.streams.progress();
-                }
                 if let Some(transaction) = &mut this.transaction {
                     transaction.count_sent(frame.data_ref().map_or(0, Bytes::len));
                     if let Some(trailers) = frame.trailers_ref() {
@@ -364,5 +381,51 @@ where
 {
     fn execute(&self, future: F) {
         tokio::task::spawn_local(future);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streams() -> Rc<Streams> {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            proxy_header: second,
+            tls_handshake: second,
+            first_byte: second,
+            head: second,
+            body: second,
+            idle: second,
+            write: Duration::from_secs(30),
+        };
+        Rc::new(Streams::new(Rc::default(), Arc::new(timeouts)))
+    }
+
+    /// Regression: a stream of events that was silent for longer than a caller may read nothing ended its connection;
+    /// and where one stream moved, another that nobody read was never given up.
+    #[test]
+    fn only_a_caller_that_does_not_read_is_overdue() {
+        let streams = streams();
+        let (silent, unread) = (streams.begin(), streams.begin());
+        let now = Instant::now();
+        silent.waits();
+        assert_eq!(streams.patience(now + Duration::from_secs(3600)), Some(Duration::from_secs(30)));
+        unread.owed.0.set(Some(now));
+        assert_eq!(streams.patience(now + Duration::from_secs(20)), Some(Duration::from_secs(10)));
+        silent.owed.0.set(Some(now + Duration::from_secs(20)));
+        assert_eq!(streams.patience(now + Duration::from_secs(30)), None);
+        drop(unread);
+        assert_eq!(streams.patience(now + Duration::from_secs(30)), Some(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn streams_that_are_gone_are_forgotten() {
+        let streams = streams();
+        for _ in 0..10_000 {
+            drop(streams.begin());
+        }
+        assert!(streams.owed.borrow().capacity() < 100);
+        assert_eq!(streams.open.get(), 0);
     }
 }

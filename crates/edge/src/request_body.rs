@@ -495,3 +495,69 @@ impl fmt::Display for BodyError {
 }
 
 impl std::error::Error for BodyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passing(length: u64, rate: Option<u64>) -> Passing {
+        Passing {
+            body: RequestBody::Empty,
+            limits: StreamLimits { length, idle: Duration::from_secs(30), rate },
+            progress: Rc::new(Progress::new()),
+            silence: None,
+            waiting: None,
+            waited: Duration::ZERO,
+        }
+    }
+
+    fn frame(length: usize) -> Frame<Bytes> {
+        Frame::data(vec![0; length].into())
+    }
+
+    #[test]
+    fn a_body_that_passes_is_cut_at_its_longest_length() {
+        let mut body = passing(10, None);
+        let now = Instant::now();
+        assert!(body.count(&frame(6), now).is_ok());
+        assert!(body.count(&frame(4), now).is_ok());
+        assert!(matches!(body.count(&frame(1), now), Err(BodyError::TooLarge { limit: 10 })));
+        assert_eq!(body.progress.bytes(), 10);
+    }
+
+    /// One byte every now and then: never silent for long, and never done.
+    #[test]
+    fn a_body_that_drips_is_given_up_after_the_grace() {
+        let mut body = passing(u64::MAX, Some(10));
+        let mut now = Instant::now();
+        for _ in 0..30 {
+            body.waiting = Some(now);
+            now += Duration::from_secs(1);
+            assert!(body.count(&frame(1), now).is_ok());
+        }
+        body.waiting = Some(now);
+        assert!(matches!(body.count(&frame(1), now + Duration::from_secs(1)), Err(BodyError::TooSlow)));
+        // What the upstream takes its time for is not held against the caller.
+        let mut body = passing(u64::MAX, Some(10));
+        assert!(body.count(&frame(1), now + Duration::from_secs(3600)).is_ok());
+        // And a body at its rate passes for as long as it likes.
+        let mut body = passing(u64::MAX, Some(10));
+        for _ in 0..1000 {
+            body.waiting = Some(now);
+            now += Duration::from_secs(1);
+            assert!(body.count(&frame(10), now).is_ok());
+        }
+    }
+
+    #[test]
+    fn trailers_of_http2_are_under_the_rule_of_http1() {
+        let frame = |name: &'static str| {
+            let map = [(HeaderName::from_static(name), HeaderValue::from_static("1"))];
+            Frame::trailers(map.into_iter().collect())
+        };
+        assert!(checked(frame("grpc-status")).is_ok());
+        for name in ["content-length", "transfer-encoding", "host", "authorization", "x-forwarded-for"] {
+            assert!(matches!(checked(frame(name)), Err(BodyError::Malformed(_))), "{name}");
+        }
+    }
+}

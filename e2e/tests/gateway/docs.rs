@@ -99,6 +99,37 @@ fn the_listeners_of_the_manual_are_good() {
     }
 }
 
+/// The chapter's examples: APIs and services as they stand, operations as those of an API.
+#[test]
+fn the_protocols_of_the_manual_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/manual/protocols.md")).expect("the chapter");
+    let examples: Vec<_> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    let spec = "openapi: 3.1.0\ninfo: { title: Chat, version: '1' }\npaths:\n  \
+        /talk: { get: { operationId: talk, responses: { '200': { description: ok } } } }\n  \
+        /upload: { put: { operationId: upload, responses: { '200': { description: ok } } } }\n";
+    for example in examples {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
+        let example = match example.strip_prefix("operations:") {
+            Some(operations) => format!(
+                "apis:\n  chat:\n    openapi: ./chat.yaml\n    upstream: {{ urls: [\"http://chat\"] }}\n    auth: none\n    operations:{}",
+                operations.replace('\n', "\n    ").trim_end()
+            ),
+            None => example.to_owned(),
+        };
+        let rest = "haechi: 1\nlisten: [{ address: \"127.0.0.1:0\" }]\n\
+            identity: { customer: { api_key: { collection: customers } } }\n";
+        write("haechi.yaml", &format!("{rest}{example}\n"));
+        write("chat.yaml", spec);
+        let output =
+            Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
+        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn the_readmes_name_the_same_commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -105,6 +105,33 @@ fn events_come_one_by_one_over_both_versions() {
     assert_eq!(events.iter().filter(|event| event["protocol"] == "event-stream").count(), 2, "{events:?}");
 }
 
+/// Regression: over HTTP/2 a silent stream of events was taken for a caller that does not read.
+#[test]
+fn events_may_be_silent_for_longer_than_a_caller_may() {
+    let Some((_, peer)) = started() else { return };
+    let gateway = gateway(peer.address(), "", "limits: { timeouts: { write: 200ms } }\n");
+    let mut client = Command::new("curl")
+        .args(["--silent", "--no-buffer", "--max-time", "120", "--http2-prior-knowledge"])
+        .arg(format!("http://{}/events", gateway.address()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("curl starts");
+    let mut reader = client.stdout.take().expect("piped");
+    let mut first = [0; 9];
+    std::io::Read::read_exact(&mut reader, &mut first).expect("the first event");
+    // Other calls go on meanwhile, for many times what a caller may read nothing.
+    let start = std::time::Instant::now();
+    while start.elapsed() < std::time::Duration::from_millis(1500) {
+        assert!(curl(&gateway, "/text", &[]).len() > 1000);
+    }
+    assert_eq!(curl(&gateway, "/next", &["--request", "POST"]), "next");
+    let mut second = [0; 9];
+    std::io::Read::read_exact(&mut reader, &mut second).expect("the second event");
+    assert_eq!(&second, b"data: 1\n\n");
+    client.kill().expect("killed");
+    client.wait().expect("its end");
+}
+
 #[test]
 fn a_caller_that_leaves_a_stream_of_events_is_noticed() {
     let Some((_, peer)) = started() else { return };
