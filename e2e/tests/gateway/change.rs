@@ -107,6 +107,8 @@ fn a_file_that_changes_does_what_the_configuration_says() {
     assert_eq!(status(*production, GET), 200);
     verb(&gateway, &["rollback"]);
     assert_eq!(status(*staging, GET), 200, "a candidate that is taken back serves nowhere");
+    let state = gateway.json(&["status", "--format", "json"]);
+    assert!(state["candidate"].is_null() && state["guard"].is_null(), "nor is it compared: {state}");
     let nothing = yaml.replace("on_change: staging", "on_change: nothing");
     gateway.replace("haechi.yaml", &nothing);
     verb(&gateway, &["activate", "--no-guard"]);

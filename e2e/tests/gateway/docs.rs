@@ -131,6 +131,46 @@ fn the_protocols_of_the_manual_are_good() {
 }
 
 #[test]
+fn the_guide_to_change_works_as_it_is_written() {
+    if !have("curl") || !have("python3") {
+        return;
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/change.md");
+    let mut script = commands(&std::fs::read_to_string(page).expect("the guide"));
+    // The guide's ports may be in use here.
+    for port in ["9000", "8080", "8081"] {
+        script = script.replace(port, &haechi_e2e::free().port().to_string());
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = format!(
+        "{}:{}",
+        binary().parent().expect("a directory").display(),
+        std::env::var("PATH").expect("a path")
+    );
+    let output = Command::new("bash")
+        .args(["-c", &format!("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n{script}\n")])
+        .current_dir(dir.path())
+        .env("PATH", path)
+        .output()
+        .expect("bash runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    for expected in [
+        "400 contract:enum",
+        "in staging",
+        "contract-violation",
+        "ROLLED BACK: calls refused by `contract:enum`",
+        "held: as good as what was there",
+        "activated ",
+        "rolled-back ",
+        "the oven is too small",
+    ] {
+        assert!(stdout.contains(expected), "`{expected}` in\n{stdout}\n{stderr}");
+    }
+}
+
+#[test]
 fn the_readmes_name_the_same_commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |name: &str| std::fs::read_to_string(root.join(name)).expect(name);

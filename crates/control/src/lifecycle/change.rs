@@ -89,6 +89,14 @@ impl Change {
         self.guard.as_ref().map(|guard| guard.status.clone())
     }
 
+    /// What was compared no longer serves. What the guard itself has decided stays to be told.
+    fn end_comparison(&mut self) {
+        if let Some(guard) = &mut self.guard {
+            guard.comparison = None;
+        }
+        self.guard = self.guard.take().filter(|guard| guard.status.state == "rolled-back");
+    }
+
     /// From now on the files of what serves count, as they are now.
     fn watch_files(&mut self) {
         let mut files = self.production.snapshot.files.clone();
@@ -310,6 +318,7 @@ impl Lifecycle {
     ) -> Result<Activation, String> {
         self.gateway.withdraw().map_err(|error| error.to_string())?;
         let Some(candidate) = change.candidate.take() else { return Err("there is no candidate".to_owned()) };
+        change.end_comparison();
         change.watch_files();
         let decision = Decision {
             who,
@@ -340,6 +349,7 @@ impl Lifecycle {
         change.previous = None;
         change.candidate = None;
         change.before.clear();
+        change.end_comparison();
         change.watch_files();
         let decision = Decision {
             who,
