@@ -34,6 +34,8 @@ mod shop;
 mod smuggling;
 #[path = "gateway/streams.rs"]
 mod streams;
+#[path = "gateway/tls.rs"]
+mod tls;
 #[path = "gateway/websocket.rs"]
 mod websocket;
 

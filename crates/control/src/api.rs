@@ -9,6 +9,7 @@
 //! | `GET /v1/sources` | what production was made from: one [`Source`](crate::Source) a line |
 //! | `GET /v1/keys`, `POST /v1/keys` | list of [`Key`]; [`CreateKey`] → [`NewKey`] |
 //! | `POST /v1/keys/{id}/rotate`, `POST /v1/keys/{id}/revoke` | [`RotateKey`] → [`NewKey`]; → [`Key`] |
+//! | `GET /v1/tls?since=SECONDS` | [`TlsReport`] |
 //! | `GET /v1/events/{id}` | [`Explained`] |
 //! | `GET /v1/events?lines=N&follow=true` | one event a line, as they come |
 //! | `GET /metrics` | OpenMetrics text |
@@ -16,6 +17,7 @@
 //! Errors are problem details (RFC 9457) whose `detail` is fit to be shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::connect_info::Connected;
@@ -32,6 +34,7 @@ use tokio::net::UnixListener;
 
 use crate::keys::{CreateKey, Key, NewKey, RotateKey};
 use crate::lifecycle::{Activation, Lifecycle, Status};
+use crate::tls_report::TlsReport;
 
 /// Most lines of the past that one request gets.
 const LINES: usize = 10_000;
@@ -93,6 +96,13 @@ pub(crate) struct Tail {
     follow: bool,
 }
 
+/// Of which time.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Since {
+    #[serde(default)]
+    since: u64,
+}
+
 /// Who asks: the user on the other end of the socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Who(Arc<str>);
@@ -117,6 +127,7 @@ pub(crate) fn routes(lifecycle: Arc<Lifecycle>) -> Router {
         .route("/v1/keys", get(list_keys).post(create_key))
         .route("/v1/keys/{id}/rotate", post(rotate_key))
         .route("/v1/keys/{id}/revoke", post(revoke_key))
+        .route("/v1/tls", get(tls))
         .route("/v1/events", get(tail))
         .route("/v1/events/{id}", get(event))
         .merge(metrics_routes())
@@ -211,6 +222,13 @@ async fn event(State(lifecycle): Shared, Path(id): Path<String>) -> Result<Json<
 async fn tail(State(lifecycle): Shared, Query(tail): Query<Tail>) -> Result<Response, ApiError> {
     let stream = blocking(move || lifecycle.tail(tail.lines.min(LINES), tail.follow)).await??;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(stream)).into_response())
+}
+
+async fn tls(
+    State(lifecycle): Shared,
+    Query(Since { since }): Query<Since>,
+) -> Result<Json<TlsReport>, ApiError> {
+    Ok(Json(blocking(move || lifecycle.tls_report(Duration::from_secs(since))).await??))
 }
 
 async fn metrics(State(lifecycle): Shared) -> impl IntoResponse {

@@ -12,6 +12,7 @@ mod lifecycle;
 mod server;
 mod sources;
 mod stream;
+mod tls_report;
 mod watch;
 
 pub use client::{Client, ClientError, Lines};
@@ -21,3 +22,4 @@ pub use lifecycle::{
 };
 pub use server::{Options, Server, ServerError};
 pub use sources::{Source, Sources};
+pub use tls_report::{Calls, TlsReport, Without};

@@ -1,5 +1,6 @@
 //! One accepted connection: TLS, then which protocol is spoken.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use bytes::BytesMut;
 use haechi_acme::TLS_ALPN;
 use haechi_upstream::Stream;
 use haechi_wire::proxy::Relayed;
-use rustls::ServerConfig;
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -19,7 +20,7 @@ use crate::addresses::Place;
 use crate::deadline::Deadline;
 use crate::snapshot::{Protocols, Snapshot};
 use crate::worker::Worker;
-use crate::{h1, h2, proxy};
+use crate::{h1, h2, proxy, tls};
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -44,6 +45,11 @@ pub(crate) struct Peer {
 pub(crate) struct TlsFacts {
     pub(crate) version: &'static str,
     pub(crate) cipher: &'static str,
+    /// The key exchange's group.
+    pub(crate) group: &'static str,
+    /// By which scheme the handshake was signed; empty if it was not, because a session was resumed.
+    pub(crate) signature: &'static str,
+    pub(crate) resumed: bool,
     pub(crate) server_name: Option<Box<str>>,
 }
 
@@ -56,7 +62,7 @@ pub(crate) async fn serve(
     listener: Arc<str>,
 ) {
     let Some(listening) = snapshot.listeners.get(&*listener) else { return };
-    let (tls, protocols) = (listening.tls.clone(), listening.protocols);
+    let (tls_config, protocols) = (listening.tls.clone(), listening.protocols);
     let timeouts = snapshot.timeouts.clone();
     if tcp.set_nodelay(true).is_err() {
         return;
@@ -71,9 +77,10 @@ pub(crate) async fn serve(
         None
     };
     drop(snapshot);
-    match tls {
+    match tls_config {
         Some(config) => {
-            let Some((stream, facts, h2)) = handshake(&worker, tcp, config, timeouts.tls_handshake).await
+            let Some((stream, facts, h2)) =
+                handshake(&worker, &peer.listener, tcp, config, timeouts.tls_handshake).await
             else {
                 return;
             };
@@ -160,20 +167,41 @@ async fn plain(
 
 async fn handshake(
     worker: &Worker,
+    listener: &Arc<str>,
     tcp: TcpStream,
     config: Arc<ServerConfig>,
     within: Duration,
 ) -> Option<(Stream, TlsFacts, bool)> {
     // Boxed: the handshake's state is large and gone when the connection serves.
-    let accepting = Box::pin(timeout(within, TlsAcceptor::from(config).accept(tcp)));
-    let stream = match accepting.await {
+    let mut accepting = Box::pin(timeout(within, TlsAcceptor::from(config).accept(tcp)));
+    let mut signature = "";
+    let accepted = poll_fn(|cx| {
+        let (polled, signed) = tls::signed_within(|| accepting.as_mut().poll(cx));
+        signature = signed.unwrap_or(signature);
+        polled
+    });
+    let shared = &worker.shared.lasting;
+    let failed = |cause| {
+        shared.metrics.tls_failed(listener, cause);
+        shared.handshakes.failed(listener, cause);
+    };
+    let stream = match accepted.await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(_)) | Err(_) => {
-            worker.metrics().tls_failed();
+        Ok(Err(error)) => {
+            failed(tls::cause(&error));
+            return None;
+        }
+        Err(_) => {
+            failed("too-slow");
             return None;
         }
     };
     let (_, session) = stream.get_ref();
+    // A certificate authority has seen what it came for (RFC 8737, section 3): nothing else is spoken.
+    if session.alpn_protocol() == Some(TLS_ALPN) {
+        return None;
+    }
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
     let facts = TlsFacts {
         version: match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "1.3",
@@ -184,13 +212,16 @@ async fn handshake(
             .negotiated_cipher_suite()
             .and_then(|suite| suite.suite().as_str())
             .unwrap_or_default(),
+        group: session
+            .negotiated_key_exchange_group()
+            .and_then(|group| group.name().as_str())
+            .unwrap_or_default(),
+        signature: if resumed { "" } else { signature },
+        resumed,
         server_name: session.server_name().map(Box::from),
     };
-    // A certificate authority has seen what it came for (RFC 8737, section 3): nothing else is spoken.
-    if session.alpn_protocol() == Some(TLS_ALPN) {
-        return None;
-    }
     let h2 = session.alpn_protocol() == Some(b"h2");
-    worker.metrics().tls_done(facts.version);
+    shared.metrics.tls_done(listener, facts.version, facts.group, resumed);
+    shared.handshakes.done(listener, &facts);
     Some((Stream::Tls(Box::new(stream.into())), facts, h2))
 }

@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 
 use crate::certificates::{self, CertificateStatus};
+use crate::handshakes::{FailureCount, HandshakeCount};
 use crate::jwks::JwksStatus;
 use crate::lasting::Lasting;
 use crate::shared::Shared;
@@ -201,6 +202,11 @@ impl Gateway {
     /// The certificates that are shown to callers.
     pub fn certificates(&self) -> Vec<CertificateStatus> {
         certificates::status(&self.shared.serving.load(), SystemTime::now())
+    }
+
+    /// What TLS agreed on with callers since the process began, and why it did not.
+    pub fn handshakes(&self) -> (Vec<HandshakeCount>, Vec<FailureCount>) {
+        self.shared.lasting.handshakes.counts()
     }
 
     /// What has happened to certificates since the last call.

@@ -9,6 +9,7 @@ use haechi_identity::{KeyRing, Pepper};
 use haechi_limits::Counters;
 
 use crate::gateway::GatewayError;
+use crate::handshakes::Handshakes;
 use crate::jwks::Jwks;
 use crate::tls::{self, Tickets};
 
@@ -22,6 +23,7 @@ pub struct Lasting {
     pub metrics: Arc<Metrics>,
     pub(crate) jwks: Arc<Jwks>,
     pub(crate) acme: Arc<Acme>,
+    pub(crate) handshakes: Handshakes,
     pub(crate) tickets: Tickets,
 }
 
@@ -62,6 +64,14 @@ impl Lasting {
         let tickets = tls::tickets().map_err(|error| {
             GatewayError::new("cannot make keys for session tickets", std::io::Error::other(error))
         })?;
-        Ok(Arc::new(Self { keys, counters: Arc::default(), metrics, jwks, acme, tickets }))
+        Ok(Arc::new(Self {
+            keys,
+            counters: Arc::default(),
+            metrics,
+            jwks,
+            acme,
+            handshakes: Handshakes::default(),
+            tickets,
+        }))
     }
 }

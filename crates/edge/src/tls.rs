@@ -1,5 +1,7 @@
 //! TLS towards callers: certificates chosen by SNI, TLS 1.2 and 1.3, post-quantum key exchange preferred.
 
+use std::cell::Cell;
+use std::io;
 use std::sync::Arc;
 
 use haechi_acme::{Certified, Challenges, Slot, TLS_ALPN};
@@ -82,7 +84,56 @@ impl ResolvesServerCert for BySni {
         let mut all = self.certificates.iter().cloned().chain(managed());
         let of_name = name.and_then(|name| all.find(|certificate| certificate.is_for(&name)));
         let first = || self.certificates.first().cloned().or_else(|| managed().next());
-        of_name.or_else(first).map(|certificate| certificate.key.clone())
+        let key = of_name.or_else(first).map(|certificate| certificate.key.clone())?;
+        SIGNED.set(
+            key.key.choose_scheme(hello.signature_schemes()).and_then(|signer| signer.scheme().as_str()),
+        );
+        Some(key)
+    }
+}
+
+thread_local! {
+    /// The scheme by which the handshake that is worked on at this moment is signed. The TLS library does not tell it afterwards, but it
+    /// asks for the certificate, and all of one step of a handshake happens between two suspensions on one thread.
+    static SIGNED: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Does one step of a handshake; also tells by which scheme it was signed, if it was in this step.
+pub(crate) fn signed_within<T>(step: impl FnOnce() -> T) -> (T, Option<&'static str>) {
+    SIGNED.set(None);
+    let done = step();
+    (done, SIGNED.take())
+}
+
+/// Why a handshake failed, in one word.
+pub(crate) fn cause(error: &io::Error) -> &'static str {
+    use rustls::{AlertDescription as Alert, Error, PeerIncompatible};
+    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+        // It went away, or broke, before there was anything to say.
+        return "closed";
+    };
+    match error {
+        Error::AlertReceived(Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown) => {
+            "certificate-not-trusted"
+        }
+        Error::AlertReceived(Alert::CertificateExpired) => "certificate-expired",
+        Error::AlertReceived(_) => "alert",
+        Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+            | PeerIncompatible::Tls13RequiredForQuic
+            | PeerIncompatible::SupportedVersionsExtensionRequired,
+        ) => "version",
+        Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon) => "cipher",
+        Error::PeerIncompatible(
+            PeerIncompatible::NoKxGroupsInCommon | PeerIncompatible::NamedGroupsExtensionRequired,
+        ) => "group",
+        Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => "signature",
+        Error::PeerIncompatible(_) => "incompatible",
+        Error::NoApplicationProtocol => "protocol",
+        Error::InvalidMessage(_) => "not-tls",
+        Error::General(_) => "no-certificate",
+        _ => "other",
     }
 }
 

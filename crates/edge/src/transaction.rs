@@ -134,6 +134,9 @@ impl Transaction {
             peer: Some(peer.address),
             tls_version: tls.map_or(Text::EMPTY, |tls| tls.version.into()),
             tls_cipher: tls.map_or(Text::EMPTY, |tls| tls.cipher.into()),
+            tls_group: tls.map_or(Text::EMPTY, |tls| tls.group.into()),
+            tls_signature: tls.map_or(Text::EMPTY, |tls| tls.signature.into()),
+            tls_resumed: tls.is_some_and(|tls| tls.resumed),
             tls_name: tls
                 .and_then(|tls| tls.server_name.as_ref())
                 .map_or(Text::EMPTY, |name| name.clone().into()),

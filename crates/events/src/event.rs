@@ -22,7 +22,7 @@ use crate::text::Text;
 /// | `status`, `response_bytes` | `http_response.code`, `.length` |
 /// | `api`, `operation` | `api.service.name`, `api.operation` |
 /// | `subject`, `identity`, `credential` | `actor.user.uid`, `actor.idp.name`, `actor.session.uid` |
-/// | `tls_version`, `tls_cipher`, `tls_name` | `tls.version`, `tls.cipher`, `tls.sni` |
+/// | `tls_version`, `tls_cipher`, `tls_name` | `tls.version`, `tls.cipher`, `tls.sni` (`tls_group`, `tls_signature` and `tls_resumed` have no path of their own) |
 /// | `country`, `asn` | `src_endpoint.location.country`, `src_endpoint.autonomous_system.number` |
 /// | `outcome`, `decided_by`, `reason` | `disposition`, `firewall_rule.name`, `status_detail` |
 /// | `upstream` | `dst_endpoint` |
@@ -61,6 +61,15 @@ pub struct Event {
     /// The cipher suite's name.
     #[serde(skip_serializing_if = "is_empty")]
     pub tls_cipher: Text,
+    /// The key exchange's group: `X25519MLKEM768` is post-quantum, `X25519` and `secp256r1` are classic.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub tls_group: Text,
+    /// By which scheme the gateway signed the handshake; empty if the session was resumed.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub tls_signature: Text,
+    /// Whether the session was resumed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls_resumed: bool,
     /// The name the caller asked for in TLS.
     #[serde(skip_serializing_if = "is_empty")]
     pub tls_name: Text,

@@ -37,7 +37,8 @@ pub struct Metrics {
     families: Arc<Families>,
     in_flight: Gauge,
     upstream_errors: Family<CodeLabels, Counter>,
-    tls: Family<ResultLabels, Counter>,
+    tls: Family<TlsLabels, Counter>,
+    tls_failures: Family<CauseLabels, Counter>,
     connections_refused: Counter,
     proxy_headers: Family<ResultLabels, Counter>,
     accept_errors: Counter,
@@ -145,6 +146,20 @@ struct CodeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TlsLabels {
+    listener: Text,
+    version: Text,
+    group: Text,
+    kind: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabels {
+    listener: Text,
+    cause: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: Text,
 }
@@ -213,7 +228,8 @@ impl Default for Metrics {
             families: Arc::new(families),
             in_flight: add(list, "requests_in_flight", "Requests that are being served"),
             upstream_errors: add(list, "upstream_errors", "Calls an upstream did not answer"),
-            tls: add(list, "tls_handshakes", "TLS handshakes by version, and failed ones"),
+            tls: add(list, "tls_handshakes", "TLS handshakes by what was agreed on"),
+            tls_failures: add(list, "tls_handshakes_failed", "TLS handshakes that failed, by cause"),
             connections: add(list, "connections", "Open connections of callers"),
             connections_refused: add(list, "connections_refused", "Connections beyond the limits"),
             proxy_headers: add(
@@ -299,14 +315,17 @@ impl Metrics {
         self.upstream_errors.get_or_create(&CodeLabels { code: owned(code) }).inc();
     }
 
-    /// A TLS handshake succeeded.
-    pub fn tls_done(&self, version: &str) {
-        self.tls.get_or_create(&ResultLabels { result: owned(version) }).inc();
+    /// A TLS handshake succeeded: its version, its key exchange's group, whether a session was resumed.
+    pub fn tls_done(&self, listener: &str, version: &str, group: &str, resumed: bool) {
+        let kind = if resumed { "resumed" } else { "full" };
+        let [listener, version, group, kind] = [listener, version, group, kind].map(owned);
+        self.tls.get_or_create(&TlsLabels { listener, version, group, kind }).inc();
     }
 
-    /// A TLS handshake failed.
-    pub fn tls_failed(&self) {
-        self.tls_done("failed");
+    /// A TLS handshake failed. The causes are words of the program.
+    pub fn tls_failed(&self, listener: &str, cause: &str) {
+        let (listener, cause) = (owned(listener), owned(cause));
+        self.tls_failures.get_or_create(&CauseLabels { listener, cause }).inc();
     }
 
     /// A connection was beyond the limits.

@@ -121,6 +121,6 @@ fn list(keys: Vec<Key>) -> Result<(), Failure> {
     table(&["id", "collection", "name", "state", "created", "ends"], rows.collect(), none)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     haechi_config::value::duration(text)
 }

@@ -14,6 +14,7 @@ mod rollback;
 mod run;
 mod schema;
 mod status;
+mod tls;
 mod why;
 
 use std::path::PathBuf;
@@ -64,6 +65,8 @@ enum Verb {
     Why(why::Why),
     /// Look at events
     Events(events::Events),
+    /// See who speaks which TLS: post-quantum and classic, and what would break without TLS 1.2
+    Tls(tls::Tls),
     /// Run the pizza shop behind Haechi, with its channels and its attackers
     Demo(demo::Demo),
 }
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Verb::Keys(verb) => verb.run(),
         Verb::Why(verb) => verb.run(),
         Verb::Events(verb) => verb.run(),
+        Verb::Tls(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),
     };
     match outcome {

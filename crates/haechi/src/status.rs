@@ -91,7 +91,7 @@ fn counted(served: &ServedStatus) -> String {
 }
 
 /// One line: whose, until when, from where, what is being done about it.
-fn certificate(one: &serde_json::Value) -> String {
+pub(crate) fn certificate(one: &serde_json::Value) -> String {
     let names: Vec<_> =
         one["names"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
     let text = |name: &str| one[name].as_str().unwrap_or_default();

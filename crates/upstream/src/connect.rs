@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::endpoint::{Endpoint, Protocol, Scheme};
 use crate::sender::Sender;
-use crate::{ClientTls, Stream};
+use crate::{ClientTls, Stream, agreed};
 
 /// Largest head of a response: an upstream may not make the gateway hold more.
 const MAX_RESPONSE_HEAD: usize = 64 * 1024;
@@ -44,6 +44,7 @@ pub(crate) async fn connect(endpoint: &Endpoint, protocol: Protocol, tls: &Clien
             let name = ServerName::try_from(endpoint.host().to_owned())
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
             let stream = TlsConnector::from(tls.config(protocol).clone()).connect(name, tcp).await?;
+            agreed::note(endpoint.name(), stream.get_ref().1);
             if protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, "it does not speak HTTP/2 (ALPN)"));
             }

@@ -10,6 +10,7 @@
 //!                                       └─► Reply { head, body, lease } ── lease returns the connection at the body's end
 //! ```
 
+mod agreed;
 mod body;
 mod connect;
 mod endpoint;
@@ -19,6 +20,7 @@ mod sender;
 mod stream;
 mod tls;
 
+pub use agreed::{Agreed, agreed};
 pub use body::OutBody;
 pub use endpoint::{Endpoint, EndpointError, Protocol, Scheme, Upstream};
 pub use error::UpstreamError;

@@ -14,8 +14,8 @@ fn what_is_counted_is_shown() {
     metrics.denied(&operation, "identity", "enforce", "key-revoked");
     metrics.denied(&silent, "limits", "observe", "rate-exceeded");
     metrics.upstream_failed("connect");
-    metrics.tls_done("1.3");
-    metrics.tls_failed();
+    metrics.tls_done(":8443", "1.3", "X25519MLKEM768", false);
+    metrics.tls_failed(":8443", "not-tls");
     metrics.set_connections(7);
     metrics.connection_refused();
     metrics.accept_failed();
@@ -60,7 +60,8 @@ const EXPECTED: &str = r#"# EOF
 # HELP haechi_snapshot_activation_timestamp_seconds Since when it is served, in Unix time.
 # HELP haechi_snapshot_active The snapshot that is served.
 # HELP haechi_spool_errors Writes the disk refused.
-# HELP haechi_tls_handshakes TLS handshakes by version, and failed ones.
+# HELP haechi_tls_handshakes TLS handshakes by what was agreed on.
+# HELP haechi_tls_handshakes_failed TLS handshakes that failed, by cause.
 # HELP haechi_upstream_duration_seconds From sending the request to the head of the response.
 # HELP haechi_upstream_errors Calls an upstream did not answer.
 # TYPE haechi_accept_errors counter
@@ -83,6 +84,7 @@ const EXPECTED: &str = r#"# EOF
 # TYPE haechi_snapshot_active gauge
 # TYPE haechi_spool_errors counter
 # TYPE haechi_tls_handshakes counter
+# TYPE haechi_tls_handshakes_failed counter
 # TYPE haechi_upstream_duration_seconds histogram
 # TYPE haechi_upstream_errors counter
 # UNIT haechi_overhead_seconds seconds
@@ -118,8 +120,8 @@ haechi_requests_total{api="orders",operation="getOrder",status="none",outcome="a
 haechi_snapshot_activation_timestamp_seconds 1732438000
 haechi_snapshot_active{digest="3f2a"} 1
 haechi_spool_errors_total 0
-haechi_tls_handshakes_total{result="1.3"} 1
-haechi_tls_handshakes_total{result="failed"} 1
+haechi_tls_handshakes_failed_total{listener=":8443",cause="not-tls"} 1
+haechi_tls_handshakes_total{listener=":8443",version="1.3",group="X25519MLKEM768",kind="full"} 1
 haechi_upstream_duration_seconds_bucket{le="0.00005",api="orders",operation="getOrder"} 0
 haechi_upstream_duration_seconds_count{api="orders",operation="getOrder"} 1
 haechi_upstream_duration_seconds_sum{api="orders",operation="getOrder"} 0.002
