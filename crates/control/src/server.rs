@@ -124,7 +124,7 @@ impl Server {
             lasting,
             recorder,
             state: Mutex::new(state),
-            change: Mutex::new(Change::new(boot.made, boot.disk, boot.is_last_good)),
+            change: Mutex::new(Change::new(options.config.clone(), boot.made, boot.disk, boot.is_last_good)),
             started: SystemTime::now(),
             clock: Instant::now(),
             warned: Mutex::default(),

@@ -118,6 +118,22 @@ fn a_file_that_changes_does_what_the_configuration_says() {
 }
 
 #[test]
+fn the_gateways_own_file_is_watched_though_another_one_serves() {
+    let origin = Origin::start();
+    let yaml = staged(&origin).replace("on_change: nothing", "on_change: production");
+    let gateway = Gateway::start(&[
+        ("haechi.yaml", &yaml),
+        ("items.yaml", SPEC),
+        ("next/haechi.yaml", &hidden(&yaml)),
+        ("next/items.yaml", SPEC),
+    ]);
+    verb(&gateway, &["activate", "--candidate", "next/haechi.yaml", "--no-guard"]);
+    assert_eq!(status(gateway.address(), GET), 404);
+    gateway.replace("haechi.yaml", &format!("{yaml}# mended\n"));
+    eventually("it is noticed", || status(gateway.address(), GET) == 200);
+}
+
+#[test]
 fn a_rollback_serves_what_was_though_files_have_changed_and_revives_no_key() {
     let origin = Origin::start();
     let keyed = staged(&origin)

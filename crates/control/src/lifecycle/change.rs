@@ -1,7 +1,7 @@
 //! What is being changed: candidates, promotions, rollbacks, and the guard that watches them.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use haechi_config::model::OnChange;
@@ -24,6 +24,8 @@ pub(crate) struct Change {
     previous: Option<Made>,
     pub(crate) candidate: Option<Candidate>,
     watch: Watch,
+    /// The gateway's own file: it is watched though another one may serve.
+    own: PathBuf,
     /// What the gateway's own file would be made from, when it was looked at last; empty if it was not usable.
     disk: String,
     /// Files have changed that nobody has activated.
@@ -68,12 +70,13 @@ struct Decision<'a> {
 // === impl Change ===
 
 impl Change {
-    pub(crate) fn new(production: Made, disk: String, is_last_good: bool) -> Self {
+    pub(crate) fn new(own: PathBuf, production: Made, disk: String, is_last_good: bool) -> Self {
         let mut change = Self {
             production,
             previous: None,
             candidate: None,
             watch: Watch::default(),
+            own,
             disk,
             files_changed: false,
             is_last_good,
@@ -101,7 +104,7 @@ impl Change {
     fn watch_files(&mut self) {
         let mut files = self.production.snapshot.files.clone();
         let candidate = self.candidate.iter().flat_map(|candidate| &candidate.made.snapshot.files);
-        for file in candidate {
+        for file in candidate.chain([&self.own]) {
             if !files.contains(file) {
                 files.push(file.clone());
             }
