@@ -35,8 +35,12 @@ impl Gateway {
 
     /// Starts `haechi run` in a directory that holds a `haechi.yaml`.
     pub fn start_in(dir: TempDir) -> Self {
-        let mut child = Command::new(binary())
-            .arg("run")
+        Self::start_as(dir, Command::new(binary()).arg("run"))
+    }
+
+    /// Starts it in such a directory by this command.
+    pub fn start_as(dir: TempDir, command: &mut Command) -> Self {
+        let mut child = command
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -7,6 +7,7 @@
 
 mod browser;
 mod clients;
+mod faulty;
 mod gateway;
 mod origin;
 mod pebble;
@@ -14,6 +15,7 @@ mod peer;
 
 pub use browser::Browser;
 pub use clients::{Raw, Response, have, python, run};
+pub use faulty::{Fault, Faulty};
 pub use gateway::{Gateway, binary};
 pub use origin::{Origin, Seen};
 pub use pebble::{Pebble, PebbleOptions, free};

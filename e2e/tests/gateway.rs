@@ -36,6 +36,8 @@ mod smuggling;
 mod streams;
 #[path = "gateway/tls.rs"]
 mod tls;
+#[path = "gateway/upstreams.rs"]
+mod upstreams;
 #[path = "gateway/websocket.rs"]
 mod websocket;
 

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Protocol, Scheme, Upstream};
+use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Scheme, Upstream};
 use http::uri::PathAndQuery;
 use http::{Request, Uri};
 use http_body::Body;
@@ -73,10 +73,8 @@ async fn send(pools: &Pools, trust: &ClientTls, request: Request<BodyWrapper<Byt
     let (upstream, target) = address(&head.uri, trust)?;
     head.uri = Uri::default();
     let body = if body.is_empty() { OutBody::Empty } else { OutBody::Full(body) };
-    let reply = pools
-        .send(&upstream, REQUEST, &target, Request::from_parts(head, body), || None)
-        .await
-        .map_err(|error| error.to_string())?;
+    let sent = pools.send(&upstream, REQUEST, &target, Request::from_parts(head, body), || None).await;
+    let reply = sent.outcome.map_err(|error| error.to_string())?;
     let (head, body) = reply.response.into_parts();
     let body =
         tokio::time::timeout(REQUEST, read(body)).await.map_err(|_| "the answer did not come in time")??;
@@ -92,15 +90,7 @@ fn address(url: &Uri, trust: &ClientTls) -> Result<(Upstream, PathAndQuery), Str
     let host = url.host().ok_or("the server names a URL without a host")?.trim_matches(['[', ']']);
     let endpoint = Endpoint::new(Scheme::Https, host, url.port_u16().unwrap_or(443), "")
         .map_err(|error| error.to_string())?;
-    let upstream = Upstream {
-        endpoints: vec![endpoint],
-        timeout: REQUEST,
-        connect_timeout: REQUEST,
-        body_idle: REQUEST,
-        max_connections: 1,
-        tls: trust.clone(),
-        protocol: Protocol::Http1,
-    };
+    let upstream = Upstream::plain(endpoint, trust.clone(), REQUEST);
     let target = url.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     Ok((upstream, target))
 }

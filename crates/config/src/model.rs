@@ -1,5 +1,7 @@
 //! The configuration as typed values. Nothing here is a text that has to be looked at again.
 
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +12,11 @@ use ipnet::IpNet;
 
 use crate::secret::SecretRef;
 use crate::value::{HttpUrl, Rate};
+
+pub use upstream::{
+    Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamProtocol, UpstreamRetries,
+    UpstreamTls, WeightedUrl,
+};
 
 /// The whole of `haechi.yaml`. Paths are absolute, or relative to the working directory.
 #[derive(Clone, Debug)]
@@ -292,32 +299,6 @@ pub struct Service {
     pub compress: Option<Compress>,
     /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
     pub websocket: Option<Vec<String>>,
-}
-
-/// Where calls go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// One or more.
-    pub urls: Vec<HttpUrl>,
-    /// What is spoken.
-    pub protocol: UpstreamProtocol,
-    /// Until the head of the response.
-    pub timeout: Duration,
-    /// Setting up a connection.
-    pub connect_timeout: Duration,
-    /// Calls in flight to one address, for each worker.
-    pub max_connections: usize,
-    /// Certificate authorities; the web's if not set.
-    pub ca: Option<SecretRef>,
-}
-
-/// What is spoken to an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpstreamProtocol {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2.
-    Http2,
 }
 
 /// Who may call.

@@ -2,6 +2,7 @@
 
 mod gateway;
 mod services;
+mod upstream;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::effective::{OperationSettings, api_defaults, effective};
-use crate::model::{Api, Auth, BodyLimit, Compress, Per, Plan, PlanChoice, Upstream, UpstreamProtocol};
+use crate::model::{Api, Auth, BodyLimit, Compress, Per, Plan, PlanChoice};
 use crate::value::{show_duration, show_size};
 
 /// The operations of each API, as its contract names them.
@@ -249,26 +250,6 @@ impl Changes {
         self.changed("contract", at, "openapi", contract, String::clone);
         self.upstream(at, &old.api.upstream, &new.api.upstream);
         self.host(at, old.api.host.as_deref(), new.api.host.as_deref());
-    }
-
-    /// Where calls go.
-    fn upstream(&mut self, at: At<'_>, a: &Upstream, b: &Upstream) {
-        let urls = |urls: &[crate::value::HttpUrl]| {
-            let mut urls: Vec<_> = urls.iter().map(ToString::to_string).collect();
-            urls.sort();
-            urls.join(", ")
-        };
-        self.changed("upstream", at, "upstream", (urls(&a.urls), urls(&b.urls)), String::clone);
-        self.changed("upstream", at, "upstream.tls.ca", (&a.ca, &b.ca), |ca| maybe(ca.as_ref()));
-        let protocol = |protocol: &UpstreamProtocol| match protocol {
-            UpstreamProtocol::Http1 => "http1".to_owned(),
-            UpstreamProtocol::Http2 => "http2".to_owned(),
-        };
-        self.changed("upstream", at, "upstream.protocol", (a.protocol, b.protocol), protocol);
-        let connect = (a.connect_timeout, b.connect_timeout);
-        self.ordered("timeout", at, "connect_timeout", connect, |time| show_duration(*time));
-        let connections = (a.max_connections, b.max_connections);
-        self.ordered("limit", at, "max_connections", connections, ToString::to_string);
     }
 
     /// The host that an API or a service is served on.

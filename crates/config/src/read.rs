@@ -2,6 +2,7 @@
 
 mod acme;
 mod services;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,13 +14,15 @@ use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
     Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Compress, Control, Deal, Events, Identity,
     JwksSource, Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings,
-    Timeouts, Tls, Upstream, UpstreamProtocol, Validate,
+    Timeouts, Tls, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
 use crate::settings;
 use crate::tree::{Node, Value};
 use crate::value::{HttpUrl, Rate};
+
+use self::upstream::upstream;
 
 const ONE_BODY: &str = "a single body (`body`) may be larger than all bodies together (`body_memory`)";
 
@@ -476,37 +479,6 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         modes,
         compress: compress(&fields, mistakes),
         operations,
-    })
-}
-
-fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
-    let fields = Fields::open(node, &settings::UPSTREAM, mistakes);
-    let urls = fields.require("urls", mistakes).map(|node| {
-        let urls = list(node, true, mistakes);
-        if urls.is_empty() && matches!(node.value, Value::List(_)) {
-            mistakes.value(node.place, "expected at least one URL");
-        }
-        urls
-    });
-    let urls = urls.unwrap_or_default().into_iter().filter_map(|node| scalar(node, mistakes)).collect();
-    let protocol = match fields.get("protocol") {
-        Some(node) => {
-            let words = [("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)];
-            word(node, &words, mistakes)
-        }
-        None => Some(UpstreamProtocol::Http1),
-    };
-    let timeout = fields.time("timeout", mistakes);
-    let connect_timeout = fields.time("connect_timeout", mistakes);
-    let max_connections = fields.number("max_connections", mistakes);
-    let tls = fields.get("tls").map(|node| Fields::open(node, &settings::UPSTREAM_TLS, mistakes));
-    Some(Upstream {
-        urls,
-        ca: tls.and_then(|tls| tls.scalar("ca", mistakes)),
-        protocol: protocol?,
-        timeout: timeout?,
-        connect_timeout: connect_timeout?,
-        max_connections: usize::try_from(max_connections?).ok()?,
     })
 }
 

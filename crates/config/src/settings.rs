@@ -1,6 +1,13 @@
 //! Every setting there is: its name, its form, its default and its meaning. The one list from which `haechi.yaml` is
 //! read, the JSON Schema and the manual's reference are written, and misspelt names are recognised.
 
+mod upstream;
+
+pub(crate) use upstream::{
+    RETRIED, UPSTREAM, UPSTREAM_BREAKER, UPSTREAM_EJECTION, UPSTREAM_HEALTH, UPSTREAM_RETRIES, UPSTREAM_TLS,
+    UPSTREAM_URL,
+};
+
 /// A mapping with fixed names.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -500,31 +507,6 @@ pub(crate) static SERVICE: Section = Section {
         UPGRADE,
         ORIGINS,
     ],
-};
-
-pub(crate) static UPSTREAM: Section = Section {
-    settings: &[
-        setting("urls", Form::List(&Form::Url), "", "One or more addresses, tried in rotation. Required."),
-        setting(
-            "protocol",
-            Form::Word(&["http1", "http2"]),
-            "http1",
-            "What is spoken. `http2` to an `http` address is spoken outright (h2c), to an `https` address it must be agreed (ALPN).",
-        ),
-        setting("timeout", Form::Duration, "30s", "Until the head of the response."),
-        setting("connect_timeout", Form::Duration, "2s", "Setting up a connection."),
-        setting(
-            "max_connections",
-            Form::Number { min: 1, max: 100_000 },
-            "256",
-            "Calls in flight to one address, for each worker; over `http1` each has a connection, over `http2` a hundred share one.",
-        ),
-        setting("tls", Form::Section(&UPSTREAM_TLS), "", "How `https` upstreams prove who they are."),
-    ],
-};
-
-pub(crate) static UPSTREAM_TLS: Section = Section {
-    settings: &[setting("ca", Form::Secret, "", "Certificate authorities in PEM; the web's if not set.")],
 };
 
 pub(crate) static VALIDATE: Section = Section {

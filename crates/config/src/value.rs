@@ -105,6 +105,14 @@ pub fn percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| shape("a percentage from 0% to 100%", "`1%` or `0.5%`"))
 }
 
+/// Reads `sha256/…`: 32 bytes in base64 (RFC 4648, section 4).
+pub fn pin(text: &str) -> Option<[u8; 32]> {
+    base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text.strip_prefix("sha256/")?)
+        .ok()?
+        .try_into()
+        .ok()
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;

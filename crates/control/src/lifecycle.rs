@@ -232,9 +232,18 @@ impl Lifecycle {
         Ok(Tail::new(past, coming))
     }
 
-    /// Brings the number of open connections into the metrics.
+    /// Brings the number of open connections, and how upstreams are, into the metrics.
     pub(crate) fn count_connections(&self) {
-        self.metrics().set_connections(self.gateway.status().connections);
+        let (status, metrics) = (self.gateway.status(), self.metrics());
+        metrics.set_connections(status.connections);
+        metrics.clear_upstreams();
+        for upstream in &status.upstreams {
+            metrics.set_breaker(&upstream.name, upstream.breaker == "closed");
+            for at in &upstream.endpoints {
+                let (address, healthy) = (at.address.to_string(), at.state == "healthy");
+                metrics.set_endpoint(&upstream.name, &at.endpoint, &address, healthy, at.in_flight);
+            }
+        }
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -240,7 +240,7 @@ impl PassingBody {
                         }
                     }
                 }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(PassingError::Broken))),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(self.broke(PassingError::Broken)))),
                 Poll::Ready(None) => {
                     self.release();
                     return Poll::Ready(None);
@@ -256,7 +256,16 @@ impl PassingBody {
         });
         ready!(silence.as_mut().poll(cx));
         let overdue = until.is_some_and(|until| until <= Instant::now());
-        Poll::Ready(Some(Err(if overdue { PassingError::Overdue } else { PassingError::Silent })))
+        // A caller's own deadline is not the upstream's failure.
+        Poll::Ready(Some(Err(if overdue { PassingError::Overdue } else { self.broke(PassingError::Silent) })))
+    }
+
+    /// The upstream is to blame.
+    fn broke(&mut self, error: PassingError) -> PassingError {
+        if let Some(lease) = self.lease.take() {
+            lease.broke(error.code());
+        }
+        error
     }
 
     fn release(&mut self) {

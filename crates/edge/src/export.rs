@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use haechi_events::Export;
-use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Protocol, Scheme, Upstream};
+use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Scheme, Upstream};
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
@@ -35,15 +35,9 @@ impl Collector {
             GatewayError::new("cannot send traces", std::io::Error::other(error.to_string()))
         };
         let scheme = if tls { Scheme::Https } else { Scheme::Http };
-        let upstream = Upstream {
-            endpoints: vec![Endpoint::new(scheme, host, port, "").map_err(|error| wrong(&error))?],
-            timeout: SEND,
-            connect_timeout: SEND,
-            protocol: Protocol::Http1,
-            body_idle: SEND,
-            max_connections: 1,
-            tls: ClientTls::web_roots().map_err(|error| wrong(&error))?,
-        };
+        let endpoint = Endpoint::new(scheme, host, port, "").map_err(|error| wrong(&error))?;
+        let upstream =
+            Upstream::plain(endpoint, ClientTls::web_roots().map_err(|error| wrong(&error))?, SEND);
         let target: PathAndQuery = path.parse().map_err(|error| wrong(&error))?;
         let (documents, mut waiting) = mpsc::channel::<Vec<u8>>(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use haechi_events::Recorder;
+use haechi_upstream::UpstreamStatus;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 
@@ -74,6 +75,8 @@ pub struct EdgeStatus {
     pub providers: Vec<JwksStatus>,
     /// Certificates that are shown to callers.
     pub certificates: Vec<CertificateStatus>,
+    /// Where calls go, and how that does.
+    pub upstreams: Vec<UpstreamStatus>,
 }
 
 /// An address cannot be listened to, or a thread cannot be started.
@@ -196,6 +199,7 @@ impl Gateway {
             connections: self.shared.connections.load(Ordering::Relaxed),
             providers: self.shared.lasting.jwks.status(),
             certificates: self.certificates(),
+            upstreams: self.shared.lasting.upstreams.status(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use haechi_identity::{JwksHandle, KeySet};
-use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Protocol, Scheme, Upstream};
+use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Scheme, Upstream};
 use http::header::ACCEPT;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -247,21 +247,15 @@ impl std::fmt::Display for JwksUrl {
 /// Fetches one document.
 async fn get(pools: &Pools, url: &JwksUrl) -> Result<BytesMut, String> {
     let scheme = if url.tls { Scheme::Https } else { Scheme::Http };
-    let upstream = Upstream {
-        endpoints: vec![Endpoint::new(scheme, &url.host, url.port, "").map_err(|error| error.to_string())?],
-        timeout: FETCH,
-        connect_timeout: FETCH,
-        protocol: Protocol::Http1,
-        body_idle: FETCH,
-        max_connections: 1,
-        tls: ClientTls::web_roots().map_err(|error| error.to_string())?,
-    };
+    let endpoint = Endpoint::new(scheme, &url.host, url.port, "").map_err(|error| error.to_string())?;
+    let tls = ClientTls::web_roots().map_err(|error| error.to_string())?;
+    let upstream = Upstream::plain(endpoint, tls, FETCH);
     let target: PathAndQuery = url.path.parse().map_err(|_| "the path cannot be requested".to_owned())?;
     let mut request = http::Request::new(OutBody::Empty);
     *request.method_mut() = Method::GET;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let reply =
-        pools.send(&upstream, FETCH, &target, request, || None).await.map_err(|error| error.to_string())?;
+    let sent = pools.send(&upstream, FETCH, &target, request, || None).await;
+    let reply = sent.outcome.map_err(|error| error.to_string())?;
     if reply.response.status() != StatusCode::OK {
         return Err(format!("the provider answered {}", reply.response.status()));
     }

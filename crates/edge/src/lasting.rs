@@ -7,6 +7,7 @@ use haechi_acme::Acme;
 use haechi_events::Metrics;
 use haechi_identity::{KeyRing, Pepper};
 use haechi_limits::Counters;
+use haechi_upstream::Registry;
 
 use crate::gateway::GatewayError;
 use crate::handshakes::Handshakes;
@@ -21,6 +22,8 @@ pub struct Lasting {
     pub counters: Arc<Counters>,
     /// The process's metrics.
     pub metrics: Arc<Metrics>,
+    /// Health, breakers and budgets of upstreams.
+    pub upstreams: Arc<Registry>,
     pub(crate) jwks: Arc<Jwks>,
     pub(crate) acme: Arc<Acme>,
     pub(crate) handshakes: Handshakes,
@@ -39,7 +42,10 @@ impl Lasting {
             .map_err(|source| GatewayError::new("cannot start the thread that fetches keys", source))?;
         let acme = Acme::start(data, tls::provider())
             .map_err(|source| GatewayError::new("cannot start the thread that gets certificates", source))?;
-        Self::with(keys, metrics, jwks, acme)
+        let upstreams = Registry::start().map_err(|source| {
+            GatewayError::new("cannot start the thread that attends to upstreams", source)
+        })?;
+        Self::with(keys, metrics, jwks, acme, upstreams)
     }
 
     /// For checking a configuration: nothing is fetched, nothing is known.
@@ -52,6 +58,7 @@ impl Lasting {
             Arc::default(),
             Jwks::idle(),
             Acme::idle(tls::provider()),
+            Registry::idle(),
         )
     }
 
@@ -60,6 +67,7 @@ impl Lasting {
         metrics: Arc<Metrics>,
         jwks: Arc<Jwks>,
         acme: Arc<Acme>,
+        upstreams: Arc<Registry>,
     ) -> Result<Arc<Self>, GatewayError> {
         let tickets = tls::tickets().map_err(|error| {
             GatewayError::new("cannot make keys for session tickets", std::io::Error::other(error))
@@ -68,6 +76,7 @@ impl Lasting {
             keys,
             counters: Arc::default(),
             metrics,
+            upstreams,
             jwks,
             acme,
             handshakes: Handshakes::default(),

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use haechi_events::{TraceContext, VerdictRecord, is_sampled};
 use haechi_guard::{Arrival, Exchange, Guard, Mode, Remedy, Verdict};
-use haechi_upstream::{OutBody, UpstreamError};
+use haechi_upstream::{OutBody, Sent, UpstreamError};
 use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{CanonicalPath, Query, Refusal};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use self::bodies::{Asked, Outgoing};
@@ -228,7 +228,7 @@ impl Call<'_> {
         let again = || spare.as_ref().and_then(OutBody::again).map(build);
         self.transaction.sending();
         let (pools, upstream) = (&self.worker.pools, &operation.upstream);
-        let reply = match &progress {
+        let sent = match &progress {
             None => {
                 let within = within(operation.timeout, deadline);
                 pools.send(upstream, within, &target, build(body), again).await
@@ -238,12 +238,15 @@ impl Call<'_> {
                 let open = if self.grpc { self.snapshot.tunnels.idle } else { self.snapshot.timeouts.body };
                 let sending = pools.send(upstream, within(FOREVER, deadline), &target, build(body), again);
                 tokio::select! {
-                    reply = sending => reply,
-                    () = progress.stalled(open, operation.timeout) => Err(upstream.stalled()),
+                    sent = sending => sent,
+                    () = progress.stalled(open, operation.timeout) => {
+                        Sent { outcome: Err(upstream.stalled()), attempts: 1, retries: 0 }
+                    }
                 }
             }
         };
-        match reply {
+        self.transaction.tried(&sent);
+        match sent.outcome {
             Ok(reply) => {
                 self.transaction.upstream(&reply);
                 match offer {
@@ -311,6 +314,13 @@ impl Call<'_> {
             ),
             UpstreamError::Busy { .. } => {
                 Problem::unavailable("overloaded", "The service behind the gateway is busy; try again.")
+            }
+            UpstreamError::Open { left } => {
+                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                let detail =
+                    "The service behind the gateway fails too often; nothing is sent to it for a moment.";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "upstream-unavailable", detail)
+                    .header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
             }
             UpstreamError::Connect { .. } | UpstreamError::NoEndpoint => Problem::new(
                 StatusCode::BAD_GATEWAY,

@@ -173,6 +173,7 @@ fn title(kind: &str, status: StatusCode) -> &'static str {
         "body-too-large" => "The body is too large",
         "upgrade-refused" => "This protocol is not offered here",
         "upstream-timeout" => "The service did not answer in time",
+        "upstream-unavailable" => "The service fails too often",
         "upstream-unreachable" | "upstream-broken" => "The service cannot be reached",
         "response-refused" => "The service's response breaks the API's contract",
         _ => status.canonical_reason().unwrap_or("Error"),

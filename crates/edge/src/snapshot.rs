@@ -4,6 +4,7 @@ mod compile;
 mod expressions;
 mod listeners;
 mod services;
+mod upstream;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use haechi_events::{
     redact_query,
 };
 use haechi_guard::{Mode, Principal};
-use haechi_upstream::{Reply, UpstreamError};
+use haechi_upstream::{Reply, Sent, UpstreamError};
 use haechi_wire::{CanonicalPath, Query};
 use http::{HeaderMap, StatusCode};
 
@@ -273,6 +273,15 @@ impl Transaction {
         let judged = now.duration_since(self.started);
         self.sent_at = Some(now);
         self.note(|event| event.judged_us = micros(judged));
+    }
+
+    /// So the call was sent, whatever became of it.
+    pub(crate) fn tried(&mut self, sent: &Sent) {
+        if sent.attempts == 1 && sent.retries == 0 {
+            return;
+        }
+        self.worker.metrics().upstream_retried(sent.retries);
+        self.note(|event| event.attempts = u64::from(sent.attempts));
     }
 
     /// The upstream has answered.

@@ -163,6 +163,9 @@ pub struct Event {
     /// The upstream's status.
     #[serde(skip_serializing_if = "is_zero16")]
     pub upstream_status: u16,
+    /// Addresses that were tried, if not one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub attempts: u64,
     /// From sending the request to the head of the response, in microseconds.
     #[serde(skip_serializing_if = "is_zero")]
     pub upstream_us: u64,

@@ -86,7 +86,8 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
             0 => format!("no answer in {}", micros(event.upstream_us)),
             status => format!("{status} after {}", micros(event.upstream_us)),
         };
-        row(out, "upstream", &format!("{}: {status}", event.upstream))?;
+        let tries = if event.attempts > 1 { format!(", {} tries", event.attempts) } else { String::new() };
+        row(out, "upstream", &format!("{}: {status}{tries}", event.upstream))?;
     }
     // A guard's reasons stand at its verdict; the wire and the upstream have none.
     let decided_by_guard =

@@ -37,6 +37,10 @@ pub struct Metrics {
     families: Arc<Families>,
     in_flight: Gauge,
     upstream_errors: Family<CodeLabels, Counter>,
+    upstream_retries: Counter,
+    upstream_state: Family<EndpointLabels, Gauge>,
+    upstream_load: Family<EndpointLabels, Gauge>,
+    upstream_breaker: Family<BreakerLabels, Gauge>,
     tls: Family<TlsLabels, Counter>,
     tls_failures: Family<CauseLabels, Counter>,
     connections_refused: Counter,
@@ -146,6 +150,18 @@ struct CodeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    upstream: Text,
+    endpoint: Text,
+    address: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    upstream: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TlsLabels {
     listener: Text,
     version: Text,
@@ -228,6 +244,14 @@ impl Default for Metrics {
             families: Arc::new(families),
             in_flight: add(list, "requests_in_flight", "Requests that are being served"),
             upstream_errors: add(list, "upstream_errors", "Calls an upstream did not answer"),
+            upstream_retries: add(list, "upstream_retries", "Calls that were sent once more"),
+            upstream_state: add(list, "upstream_healthy", "Whether calls go to this address: 1 or 0"),
+            upstream_load: add(list, "upstream_in_flight", "Calls in flight to this address"),
+            upstream_breaker: add(
+                list,
+                "upstream_breaker_closed",
+                "Whether the upstream's breaker is closed",
+            ),
             tls: add(list, "tls_handshakes", "TLS handshakes by what was agreed on"),
             tls_failures: add(list, "tls_handshakes_failed", "TLS handshakes that failed, by cause"),
             connections: add(list, "connections", "Open connections of callers"),
@@ -313,6 +337,35 @@ impl Metrics {
     /// An upstream did not answer.
     pub fn upstream_failed(&self, code: &str) {
         self.upstream_errors.get_or_create(&CodeLabels { code: owned(code) }).inc();
+    }
+
+    /// A call was sent to an upstream so often again.
+    pub fn upstream_retried(&self, retries: u32) {
+        self.upstream_retries.inc_by(u64::from(retries));
+    }
+
+    /// Upstreams are looked at anew: those that are gone are told no more.
+    pub fn clear_upstreams(&self) {
+        self.upstream_state.clear();
+        self.upstream_load.clear();
+        self.upstream_breaker.clear();
+    }
+
+    /// How an upstream's breaker is.
+    pub fn set_breaker(&self, upstream: &str, closed: bool) {
+        let labels = BreakerLabels { upstream: owned(upstream) };
+        self.upstream_breaker.get_or_create(&labels).set(i64::from(closed));
+    }
+
+    /// How an upstream's address is.
+    pub fn set_endpoint(&self, upstream: &str, endpoint: &str, address: &str, healthy: bool, in_flight: u32) {
+        let labels = || EndpointLabels {
+            upstream: owned(upstream),
+            endpoint: owned(endpoint),
+            address: owned(address),
+        };
+        self.upstream_state.get_or_create(&labels()).set(i64::from(healthy));
+        self.upstream_load.get_or_create(&labels()).set(i64::from(in_flight));
     }
 
     /// A TLS handshake succeeded: its version, its key exchange's group, whether a session was resumed.

@@ -79,6 +79,9 @@ fn shown(state: &State) -> String {
     for one in edge["certificates"].as_array().into_iter().flatten() {
         out += &certificate(one);
     }
+    for upstream in edge["upstreams"].as_array().into_iter().flatten() {
+        out += &shown_upstream(upstream);
+    }
     if !last.message.is_empty() {
         out += &format!("\n\n{}", last.message.trim_end());
     }
@@ -117,4 +120,29 @@ fn time(seconds: u64) -> String {
     let time =
         i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+/// An upstream and its addresses, one a line.
+fn shown_upstream(upstream: &serde_json::Value) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut out = format!(
+        "\nupstream    {}: breaker {}, {} retries left",
+        text(&upstream["name"]),
+        text(&upstream["breaker"]),
+        upstream["retries_left"]
+    );
+    for at in upstream["endpoints"].as_array().into_iter().flatten() {
+        let (endpoint, address) = (text(&at["endpoint"]), text(&at["address"]));
+        let address = if address == endpoint { String::new() } else { format!(" ({address})") };
+        let error = match (at["state"].as_str(), at["error"].as_str()) {
+            (Some("healthy"), _) | (_, None) => String::new(),
+            (_, Some(error)) => format!(": {error}"),
+        };
+        out += &format!(
+            "\n            {endpoint}{address} {}, {} in flight{error}",
+            text(&at["state"]),
+            at["in_flight"]
+        );
+    }
+    out
 }

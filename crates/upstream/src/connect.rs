@@ -6,12 +6,15 @@ use std::time::Duration;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::endpoint::{Endpoint, Protocol, Scheme};
+use crate::Stream;
+use crate::agreed;
+use crate::endpoint::{Protocol, Scheme};
 use crate::sender::Sender;
-use crate::{ClientTls, Stream, agreed};
+use crate::site::{Peer, SiteSpec};
 
 /// Largest head of a response: an upstream may not make the gateway hold more.
 const MAX_RESPONSE_HEAD: usize = 64 * 1024;
@@ -32,19 +35,25 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// again: a peer that is gone without a word holds its calls no longer.
 const PING: Duration = Duration::from_secs(10);
 
-/// Connects and starts the task that drives the connection on this worker.
-///
-/// Every address the name resolves to is tried in order; the caller bounds the whole in time.
-pub(crate) async fn connect(endpoint: &Endpoint, protocol: Protocol, tls: &ClientTls) -> io::Result<Sender> {
-    let tcp = dial(endpoint).await?;
+/// How long a peer may leave what was sent unacknowledged, and a silent connection's probes unanswered.
+const GONE: Duration = Duration::from_secs(20);
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// Connects to one address of a site and starts the task that drives the connection on this worker. The caller bounds
+/// it in time.
+pub(crate) async fn connect(spec: &SiteSpec, protocol: Protocol, peer: &Peer) -> io::Result<Sender> {
+    let tcp = TcpStream::connect(peer.address).await?;
     tcp.set_nodelay(true)?;
-    let io = match endpoint.scheme() {
+    notice_death(&tcp)?;
+    let io = match spec.scheme {
         Scheme::Http => Stream::Plain(tcp),
         Scheme::Https => {
-            let name = ServerName::try_from(endpoint.host().to_owned())
+            let name = spec.tls.name().unwrap_or(&spec.host);
+            let name = ServerName::try_from(name.to_owned())
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-            let stream = TlsConnector::from(tls.config(protocol).clone()).connect(name, tcp).await?;
-            agreed::note(endpoint.name(), stream.get_ref().1);
+            let stream = TlsConnector::from(spec.tls.config(protocol).clone()).connect(name, tcp).await?;
+            agreed::note(&peer.name, stream.get_ref().1);
             if protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, "it does not speak HTTP/2 (ALPN)"));
             }
@@ -82,15 +91,14 @@ pub(crate) async fn connect(endpoint: &Endpoint, protocol: Protocol, tls: &Clien
     }
 }
 
-async fn dial(endpoint: &Endpoint) -> io::Result<TcpStream> {
-    let mut last = None;
-    for address in tokio::net::lookup_host((endpoint.host(), endpoint.port())).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name resolves to no address")))
+/// A peer that is gone without a word is noticed by the system, whether something was sent (user timeout, RFC 5482) or
+/// is awaited (keep-alive).
+fn notice_death(tcp: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(GONE))?;
+    Ok(())
 }
 
 /// Runs hyper's tasks on this worker.

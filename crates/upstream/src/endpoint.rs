@@ -1,12 +1,9 @@
-//! Where calls go: immutable data of a snapshot.
+//! How an address is written and spoken to: immutable data.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderValue;
-
-use crate::{ClientTls, UpstreamError};
 
 /// Whether an endpoint is spoken to in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,39 +36,9 @@ pub struct Endpoint {
     display: Arc<str>,
 }
 
-/// An upstream as an operation sees it: its endpoints and how long it may take.
-#[derive(Debug)]
-pub struct Upstream {
-    /// At least one. Tried in rotation; the next one is tried when a connection cannot be made.
-    pub endpoints: Vec<Endpoint>,
-    /// From the first byte sent to the head of the response.
-    pub timeout: Duration,
-    /// TCP (and TLS) set-up of a new connection.
-    pub connect_timeout: Duration,
-    /// What is spoken.
-    pub protocol: Protocol,
-    /// Longest silence inside a response body.
-    pub body_idle: Duration,
-    /// Calls in flight per endpoint and worker; a call beyond waits up to `connect_timeout` for a place.
-    pub max_connections: usize,
-    /// Trust for `https` endpoints.
-    pub tls: ClientTls,
-}
-
 /// A host or prefix that cannot stand in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointError(String);
-
-// === impl Upstream ===
-
-impl Upstream {
-    /// What a call is told that nothing moves any more of.
-    pub fn stalled(&self) -> UpstreamError {
-        let endpoint =
-            self.endpoints.first().map_or_else(|| Arc::from(""), |endpoint| endpoint.name().clone());
-        UpstreamError::Timeout { endpoint }
-    }
-}
 
 // === impl Endpoint ===
 

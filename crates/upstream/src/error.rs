@@ -37,6 +37,11 @@ pub enum UpstreamError {
     },
     /// The upstream has no endpoint.
     NoEndpoint,
+    /// Most calls failed lately: none is sent for a while.
+    Open {
+        /// How long.
+        left: std::time::Duration,
+    },
 }
 
 // === impl UpstreamError ===
@@ -45,12 +50,23 @@ impl UpstreamError {
     /// Stable kebab-case word for events and metrics.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Connect { source, .. } if is_certificate(source) => "upstream-certificate",
             Self::Connect { .. } => "upstream-connect",
             Self::ConnectTimeout { .. } => "upstream-connect-timeout",
             Self::Busy { .. } => "upstream-busy",
             Self::Timeout { .. } => "upstream-timeout",
             Self::Broken { .. } => "upstream-broken",
             Self::NoEndpoint => "upstream-none",
+            Self::Open { .. } => "upstream-open",
+        }
+    }
+
+    /// Whether it tells of the address that was tried: not of the caller's own body, and not of our own bounds.
+    pub(crate) fn is_its_fault(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Timeout { .. } => true,
+            Self::Broken { source, .. } => !source.is_user(),
+            Self::Busy { .. } | Self::NoEndpoint | Self::Open { .. } => false,
         }
     }
 
@@ -62,7 +78,7 @@ impl UpstreamError {
             | Self::Busy { endpoint }
             | Self::Timeout { endpoint }
             | Self::Broken { endpoint, .. } => Some(endpoint),
-            Self::NoEndpoint => None,
+            Self::NoEndpoint | Self::Open { .. } => None,
         }
     }
 }
@@ -76,6 +92,9 @@ impl fmt::Display for UpstreamError {
             Self::Timeout { endpoint } => write!(f, "`{endpoint}` did not answer in time"),
             Self::Broken { endpoint, source } => write!(f, "the exchange with `{endpoint}` broke: {source}"),
             Self::NoEndpoint => f.write_str("the upstream has no endpoint"),
+            Self::Open { left } => {
+                write!(f, "most calls failed: nothing is sent for {} ms", left.as_millis())
+            }
         }
     }
 }
@@ -88,4 +107,10 @@ impl std::error::Error for UpstreamError {
             _ => None,
         }
     }
+}
+
+/// Whether the other side did not prove who it is.
+fn is_certificate(error: &std::io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidCertificate(_)))
 }

@@ -1,22 +1,25 @@
 //! The live connections of one worker.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::uri::PathAndQuery;
-use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use rustls::ClientConfig;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::balance::Choice;
+use crate::clock::Millis;
 use crate::connect::connect;
-use crate::endpoint::{Endpoint, Protocol, Scheme, Upstream};
+use crate::endpoint::Protocol;
+use crate::health::Standing;
+use crate::send::Flight;
 use crate::sender::Sender;
+use crate::site::{Peer, SiteSpec};
+use crate::upstream::Upstream;
 use crate::{OutBody, UpstreamError};
 
 /// How long a connection may lie idle before it is closed. Shorter than the keep-alive time of common servers
@@ -29,18 +32,7 @@ const STREAMS: usize = 100;
 /// The live connections of one worker, by endpoint. Outlives snapshots. Cheap to clone (a handle), not `Send`.
 #[derive(Clone, Default)]
 pub struct Pools {
-    by_endpoint: Rc<RefCell<HashMap<PoolKey, Rc<Pool>>>>,
-    rotation: Rc<Cell<usize>>,
-}
-
-/// An upstream's answer. The connection goes back to its pool through [`Lease::release`] once the body has ended.
-pub struct Reply {
-    /// Status, headers and body as they come.
-    pub response: http::Response<Incoming>,
-    /// Which endpoint answered.
-    pub endpoint: Arc<str>,
-    /// The connection in use.
-    pub lease: Lease,
+    by_peer: Rc<RefCell<HashMap<PoolKey, Rc<Pool>>>>,
 }
 
 /// A connection in use. Dropped without [`release`](Lease::release), an HTTP/1 connection is closed: its state is
@@ -51,16 +43,21 @@ pub struct Lease {
     /// Counts the call among those of its HTTP/2 connection.
     _stream: Option<Rc<()>>,
     _place: OwnedSemaphorePermit,
+    flight: Flight,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct PoolKey {
-    name: Arc<str>,
-    scheme: Scheme,
-    protocol: Protocol,
-    /// Two upstreams of one address but other trust do not share connections.
-    tls: usize,
+/// A connection and a place, not yet a lease.
+pub(crate) struct Taken {
+    pool: Rc<Pool>,
+    pub(crate) sender: Sender,
+    stream: Option<Rc<()>>,
+    /// It was kept from a call before.
+    pub(crate) reused: bool,
+    place: OwnedSemaphorePermit,
 }
+
+/// The place of the address in memory, and what is spoken to it.
+type PoolKey = (usize, Protocol);
 
 struct Pool {
     /// HTTP/1 connections that nobody uses.
@@ -71,8 +68,7 @@ struct Pool {
     connecting: Mutex<()>,
     places: Arc<Semaphore>,
     max: usize,
-    /// Keeps the trust settings alive that the pool's key names by address.
-    _tls: Option<Arc<ClientConfig>>,
+    peer: Arc<Peer>,
 }
 
 struct Idle {
@@ -91,138 +87,60 @@ struct Shared {
 // === impl Pools ===
 
 impl Pools {
-    /// Sends a request and waits for the head of the response.
-    ///
-    /// The request's URI and `Host` are set here, from `target` and the endpoint that takes the call. A request
-    /// that never left because a kept connection had just closed is sent again on a new one; so is one whose method
-    /// is idempotent (RFC 9110, 9.2.2) and which `again` can make once more, when the kept connection broke before any
-    /// answer. `again` is asked only then: copying each request for the rare case would cost more than making it anew.
-    ///
-    /// # Errors
-    /// See [`UpstreamError`].
-    pub async fn send(
-        &self,
-        upstream: &Upstream,
-        deadline: Duration,
-        target: &PathAndQuery,
-        request: http::Request<OutBody>,
-        again: impl Fn() -> Option<http::Request<OutBody>>,
-    ) -> Result<Reply, UpstreamError> {
-        let mut endpoint = self.choose(upstream, 0).ok_or(UpstreamError::NoEndpoint)?;
-        let exchange = self.exchange(upstream, &mut endpoint, target, request, again);
-        match timeout(deadline, exchange).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(UpstreamError::Timeout { endpoint: endpoint.name().clone() }),
-        }
-    }
-
     /// Closes connections that lay idle too long and forgets empty pools. Called by the worker now and then.
     pub fn sweep(&self, now: Instant) {
-        self.by_endpoint.borrow_mut().retain(|_, pool| {
+        self.by_peer.borrow_mut().retain(|_, pool| {
+            let wanted = pool.is_wanted();
             let mut idle = pool.idle.borrow_mut();
-            idle.retain(|entry| !entry.sender.is_closed() && now.duration_since(entry.since) < IDLE);
+            idle.retain(|entry| {
+                wanted && !entry.sender.is_closed() && now.duration_since(entry.since) < IDLE
+            });
             let mut shared = pool.shared.borrow_mut();
-            shared.retain_mut(|entry| entry.is_wanted(now));
+            shared.retain_mut(|entry| entry.is_wanted(now) && (wanted || entry.calls() > 0));
             !idle.is_empty() || !shared.is_empty() || pool.places.available_permits() < pool.max
         });
     }
 
     /// Idle connections now, over all endpoints.
     pub fn idle(&self) -> usize {
-        self.by_endpoint.borrow().values().map(|pool| pool.idle()).sum()
+        self.by_peer.borrow().values().map(|pool| pool.idle()).sum()
     }
 
-    async fn exchange<'u>(
+    /// A connection to the chosen address and a place for the call: a kept connection or a new one.
+    pub(crate) async fn take(
         &self,
-        upstream: &'u Upstream,
-        endpoint: &mut &'u Endpoint,
-        target: &PathAndQuery,
-        mut request: http::Request<OutBody>,
-        again: impl Fn() -> Option<http::Request<OutBody>>,
-    ) -> Result<Reply, UpstreamError> {
-        let idempotent = request.method().is_idempotent();
-        let mut fresh_only = false;
-        loop {
-            let (mut lease, reused) = self.lease(upstream, endpoint, fresh_only).await?;
-            match lease.sender.send(request, endpoint, target).await {
-                Ok(response) => return Ok(Reply { response, endpoint: endpoint.name().clone(), lease }),
-                Err(mut error) => match error.take_message().or_else(|| again().filter(|_| idempotent)) {
-                    Some(once_more) if reused => {
-                        request = once_more;
-                        fresh_only = true;
-                    }
-                    _ => {
-                        let source = error.into_error();
-                        return Err(UpstreamError::Broken { endpoint: endpoint.name().clone(), source });
-                    }
-                },
-            }
-        }
-    }
-
-    /// A connection to `endpoint`: an idle one, or a new one, or a new one to the next endpoint that takes it.
-    async fn lease<'u>(
-        &self,
-        upstream: &'u Upstream,
-        endpoint: &mut &'u Endpoint,
+        upstream: &Upstream,
+        choice: &Choice<'_>,
         fresh_only: bool,
-    ) -> Result<(Lease, bool), UpstreamError> {
-        let mut failure = UpstreamError::NoEndpoint;
-        for turn in 0..upstream.endpoints.len() {
-            if turn > 0 {
-                *endpoint = self.choose(upstream, turn).ok_or(UpstreamError::NoEndpoint)?;
+    ) -> Result<Taken, UpstreamError> {
+        let endpoint = || choice.target.endpoint.name().clone();
+        let protocol = upstream.protocol;
+        let pool = self.pool(upstream, &choice.peer, protocol);
+        let place = match pool.places.clone().try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                let waiting = pool.places.clone().acquire_owned();
+                timeout(upstream.connect_timeout, waiting).await.ok().and_then(Result::ok)
             }
-            let pool = self.pool(upstream, endpoint);
-            let place = match pool.places.clone().try_acquire_owned() {
-                Ok(place) => Some(place),
-                Err(_) => {
-                    let waiting = pool.places.clone().acquire_owned();
-                    timeout(upstream.connect_timeout, waiting).await.ok().and_then(Result::ok)
-                }
-            };
-            let Some(place) = place else {
-                failure = UpstreamError::Busy { endpoint: endpoint.name().clone() };
-                continue;
-            };
-            match timeout(upstream.connect_timeout, pool.sender(upstream, endpoint, fresh_only)).await {
-                Ok(Ok((sender, stream, reused))) => {
-                    return Ok((Lease { pool, sender, _stream: stream, _place: place }, reused));
-                }
-                Ok(Err(source)) => {
-                    failure = UpstreamError::Connect { endpoint: endpoint.name().clone(), source };
-                }
-                Err(_) => failure = UpstreamError::ConnectTimeout { endpoint: endpoint.name().clone() },
-            }
+        };
+        let Some(place) = place else { return Err(UpstreamError::Busy { endpoint: endpoint() }) };
+        // A kept connection needs no timer.
+        if !fresh_only && let Some((sender, stream)) = pool.kept(protocol).await {
+            return Ok(Taken { pool, sender, stream, reused: true, place });
         }
-        Err(failure)
+        let connecting = pool.connect(choice.target.site.spec(), protocol, fresh_only);
+        match timeout(upstream.connect_timeout, connecting).await {
+            Ok(Ok((sender, stream))) => Ok(Taken { pool, sender, stream, reused: false, place }),
+            Ok(Err(source)) => Err(UpstreamError::Connect { endpoint: endpoint(), source }),
+            Err(_) => Err(UpstreamError::ConnectTimeout { endpoint: endpoint() }),
+        }
     }
 
-    /// The endpoint whose turn it is; `turn` counts the endpoints tried before in this call.
-    fn choose<'u>(&self, upstream: &'u Upstream, turn: usize) -> Option<&'u Endpoint> {
-        let count = upstream.endpoints.len();
-        if count <= 1 {
-            return upstream.endpoints.first();
-        }
-        if turn == 0 {
-            self.rotation.set(self.rotation.get().wrapping_add(1));
-        }
-        upstream.endpoints.get(self.rotation.get().wrapping_add(turn) % count)
-    }
-
-    fn pool(&self, upstream: &Upstream, endpoint: &Endpoint) -> Rc<Pool> {
-        let tls = match endpoint.scheme() {
-            Scheme::Http => None,
-            Scheme::Https => Some(upstream.tls.config(upstream.protocol)),
-        };
-        let key = PoolKey {
-            name: endpoint.name().clone(),
-            scheme: endpoint.scheme(),
-            protocol: upstream.protocol,
-            tls: tls.map_or(0, |config| Arc::as_ptr(config).addr()),
-        };
-        let new = || Rc::new(Pool::new(upstream.max_connections, tls.cloned()));
-        let mut pools = self.by_endpoint.borrow_mut();
-        let pool = pools.entry(key).or_insert_with(new);
+    fn pool(&self, upstream: &Upstream, peer: &Arc<Peer>, protocol: Protocol) -> Rc<Pool> {
+        let new = || Rc::new(Pool::new(upstream.max_connections, peer.clone()));
+        let mut pools = self.by_peer.borrow_mut();
+        // The pool holds the peer: no other is ever at its address.
+        let pool = pools.entry((Arc::as_ptr(peer).addr(), protocol)).or_insert_with(new);
         if pool.max != upstream.max_connections {
             // A new snapshot allows another number: calls in flight keep their old place, idle ones are reused.
             let replacement = new();
@@ -234,13 +152,29 @@ impl Pools {
     }
 }
 
+// === impl Taken ===
+
+impl Taken {
+    /// Held from now on until the response has ended.
+    pub(crate) fn lease(self, flight: Flight) -> Lease {
+        let Self { pool, sender, stream, place, .. } = self;
+        Lease { pool, sender, _stream: stream, _place: place, flight }
+    }
+}
+
 // === impl Lease ===
 
 impl Lease {
+    /// The response ended before its end: the address is no good.
+    pub fn broke(self, why: &str) {
+        self.flight.broke(why);
+    }
+
     /// Gives the connection back: the response's body has been read to its end.
     pub fn release(self) {
+        self.flight.ended_well();
         // A shared connection is never away.
-        if self.sender.is_closed() || matches!(self.sender, Sender::Http2(_)) {
+        if self.sender.is_closed() || matches!(self.sender, Sender::Http2(_)) || !self.pool.is_wanted() {
             return;
         }
         let mut idle = self.pool.idle.borrow_mut();
@@ -253,7 +187,7 @@ impl Lease {
 // === impl Pool ===
 
 impl Pool {
-    fn new(max: usize, tls: Option<Arc<ClientConfig>>) -> Self {
+    fn new(max: usize, peer: Arc<Peer>) -> Self {
         let places = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
             idle: RefCell::default(),
@@ -261,41 +195,51 @@ impl Pool {
             connecting: Mutex::default(),
             places,
             max,
-            _tls: tls,
+            peer,
         }
     }
 
-    /// A connection that is kept, or a new one; and whether it is kept.
-    async fn sender(
-        &self,
-        upstream: &Upstream,
-        endpoint: &Endpoint,
-        fresh_only: bool,
-    ) -> io::Result<(Sender, Option<Rc<()>>, bool)> {
-        let make = || connect(endpoint, upstream.protocol, &upstream.tls);
-        if upstream.protocol == Protocol::Http1 {
-            while let Some(mut idle) = self.take_idle().filter(|_| !fresh_only) {
-                if idle.ready().await {
-                    return Ok((idle, None, true));
-                }
-            }
-            return Ok((make().await?, None, false));
+    /// Whether connections to its address are worth keeping.
+    fn is_wanted(&self) -> bool {
+        !self.peer.is_gone() && self.peer.health.standing(Millis::now()) == Standing::Good
+    }
+
+    /// A connection that is kept.
+    async fn kept(&self, protocol: Protocol) -> Option<(Sender, Option<Rc<()>>)> {
+        if protocol == Protocol::Http2 {
+            let (sender, calls) = self.share(None)?;
+            return Some((Sender::Http2(sender), Some(calls)));
         }
-        if let Some((sender, calls)) = self.share(None).filter(|_| !fresh_only) {
-            return Ok((Sender::Http2(sender), Some(calls), true));
+        while let Some(mut idle) = self.take_idle() {
+            if idle.ready().await {
+                return Some((idle, None));
+            }
+        }
+        None
+    }
+
+    /// A new connection; of HTTP/2, one that another call set up meanwhile.
+    async fn connect(
+        &self,
+        spec: &SiteSpec,
+        protocol: Protocol,
+        fresh_only: bool,
+    ) -> io::Result<(Sender, Option<Rc<()>>)> {
+        let make = || connect(spec, protocol, &self.peer);
+        if protocol == Protocol::Http1 {
+            return Ok((make().await?, None));
         }
         let asked = Instant::now();
         let _alone = self.connecting.lock().await;
-        // Another call may have set one up meanwhile.
         if let Some((sender, calls)) = self.share(fresh_only.then_some(asked)) {
-            return Ok((Sender::Http2(sender), Some(calls), false));
+            return Ok((Sender::Http2(sender), Some(calls)));
         }
         let sender = make().await?;
-        let Sender::Http2(shared) = &sender else { return Ok((sender, None, false)) };
-        let (calls, used) = (Rc::new(()), Instant::now());
-        let entry = Shared { sender: shared.clone(), calls: calls.clone(), made: used, used };
+        let Sender::Http2(shared) = &sender else { return Ok((sender, None)) };
+        let (calls, made) = (Rc::new(()), Instant::now());
+        let entry = Shared { sender: shared.clone(), calls: calls.clone(), made, used: made };
         self.shared.borrow_mut().push(entry);
-        Ok((sender, Some(calls), false))
+        Ok((sender, Some(calls)))
     }
 
     /// The connection used last: the others may then grow old and be closed.

@@ -9,6 +9,16 @@ use super::*;
 use crate::Config;
 use crate::plan::{OperationView, Operations, diff};
 
+/// An upstream with every section that is written to be there.
+fn upstream(url: &str) -> Value {
+    json!({
+        "urls": [url],
+        "tls": { "ca": "file:ca", "cert": "file:a", "key": "file:b" },
+        "breaker": { "failures": "50%" },
+        "health": { "path": "/up" },
+    })
+}
+
 fn minimal() -> Value {
     json!({
         "haechi": 1,
@@ -21,13 +31,13 @@ fn minimal() -> Value {
         "plans": { "small": { "rate": "5/s" }, "large": { "rate": "50/s" } },
         "apis": { "orders": {
             "openapi": "orders.yaml",
-            "upstream": { "urls": ["http://orders"], "tls": { "ca": "file:ca" } },
+            "upstream": upstream("http://orders"),
             "auth": ["user", "client"],
             "plan": "small",
             "operations": { "get": { "auth": ["user"] }, "list": { "upgrade": "websocket" } },
         } },
         "channels": { "app": { "when": "claims.client_id == 'ios'" } },
-        "services": { "website": { "upstream": { "urls": ["http://web"], "tls": { "ca": "file:ca" } }, "auth": ["user", "client"], "plan": "small" },
+        "services": { "website": { "upstream": upstream("http://web"), "auth": ["user", "client"], "plan": "small" },
             "chat": { "prefix": "/chat", "upstream": { "urls": ["http://chat"] }, "auth": "none", "upgrade": "websocket" } },
         "telemetry": { "otlp": { "endpoint": "http://127.0.0.1:4318" } },
     })
@@ -138,6 +148,32 @@ const UPSTREAM_VALUES: &[(&str, &str)] = &[
     ("timeout", r#""5s""#),
     ("connect_timeout", r#""5s""#),
     ("max_connections", "5"),
+    ("body_timeout", r#""1s""#),
+    ("try_timeout", r#""1s""#),
+    ("refresh", r#""1s""#),
+    ("retries/max", "1"),
+    ("retries/on", r#"["reset", "503"]"#),
+    ("retries/share", r#""10%""#),
+    ("retries/floor", "3"),
+    ("ejection/failures", "3"),
+    ("ejection/for", r#""1s""#),
+    ("ejection/longest", r#""1m""#),
+    ("ejection/at_most", r#""30%""#),
+    ("breaker/failures", r#""30%""#),
+    ("breaker/least_calls", "5"),
+    ("breaker/window", r#""1s""#),
+    ("breaker/open", r#""1s""#),
+    ("breaker/trials", "1"),
+    ("health/path", r#""/other""#),
+    ("health/interval", r#""1s""#),
+    ("health/timeout", r#""1s""#),
+    ("health/healthy", "1"),
+    ("health/unhealthy", "1"),
+    ("health/expect", "[204]"),
+    ("tls/cert", r#""file:other""#),
+    ("tls/key", r#""file:other""#),
+    ("tls/name", r#""other.example""#),
+    ("tls/pins", r#"["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"#),
     ("tls/ca", r#""file:other""#),
 ];
 

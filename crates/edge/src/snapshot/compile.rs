@@ -14,7 +14,6 @@ use haechi_contract::{ApiIndex, Contract, HeadOptions, RouterBuilder};
 use haechi_guard::{Guard, Mode};
 use haechi_identity::{Accepted, Algorithm, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier};
 use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
-use haechi_upstream::{ClientTls, Endpoint, Protocol, Scheme, Upstream};
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
@@ -23,9 +22,6 @@ use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
 use crate::tunnel::TunnelLimits;
-
-/// Longest silence inside a response body, and the least time any upstream gets for one.
-const BODY_IDLE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Longest file of signing keys; a set of a hundred RSA keys is a third of it.
 const KEY_SET: u64 = 256 * 1024;
@@ -444,40 +440,6 @@ impl Compiler<'_> {
                 None
             }
         }
-    }
-
-    fn upstream(&mut self, path: [&str; 3], settings: &model::Upstream) -> Option<Upstream> {
-        let tls = match &settings.ca {
-            Some(reference) => ClientTls::authorities(self.secret(&path, reference)?.expose()),
-            None => ClientTls::web_roots(),
-        };
-        let tls = match tls {
-            Ok(tls) => tls,
-            Err(error) => {
-                self.refuse(&path, Diagnostic::new("certificate", error.to_string()));
-                return None;
-            }
-        };
-        let mut endpoints = Vec::new();
-        for url in &settings.urls {
-            let scheme = if url.tls { Scheme::Https } else { Scheme::Http };
-            match Endpoint::new(scheme, &url.host, url.port, &url.path) {
-                Ok(endpoint) => endpoints.push(endpoint),
-                Err(error) => self.refuse(&path, Diagnostic::new("upstream", error.to_string())),
-            }
-        }
-        Some(Upstream {
-            endpoints,
-            timeout: settings.timeout,
-            connect_timeout: settings.connect_timeout,
-            protocol: match settings.protocol {
-                model::UpstreamProtocol::Http1 => Protocol::Http1,
-                model::UpstreamProtocol::Http2 => Protocol::Http2,
-            },
-            body_idle: settings.timeout.max(BODY_IDLE),
-            max_connections: settings.max_connections,
-            tls,
-        })
     }
 
     /// A WebSocket handshake is HTTP/1.1: an upstream that is spoken to in HTTP/2 would never see it.

@@ -94,6 +94,7 @@ fn event() -> impl Strategy<Value = Event> {
                 client_id: text(),
                 upstream: text(),
                 upstream_status: statuses[1],
+                attempts: statuses[0].into(),
                 upstream_us: numbers[6],
                 judged_us: numbers[7],
                 trace_id: trace.and_then(|trace| TraceId::parse(format!("{trace:032x}").as_bytes())),

@@ -12,8 +12,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 
-use super::tests::{run, upstream};
+use http::uri::PathAndQuery;
+use hyper::body::Incoming;
+
+use super::tests::{run, upstream_over};
 use super::*;
+use crate::Reply;
+use std::cell::Cell;
 
 /// An h2c server. It counts its connections, answers with the request's body and trailers, and holds calls to `/hold`
 /// until it is told to let one go.
@@ -69,7 +74,7 @@ impl Echo {
 }
 
 fn over_http2(address: SocketAddr) -> Rc<Upstream> {
-    Rc::new(Upstream { protocol: Protocol::Http2, ..upstream(&[(address, "/v2")]) })
+    Rc::new(upstream_over(&[(address, "/v2")], Protocol::Http2))
 }
 
 async fn call(pools: &Pools, upstream: &Upstream, path: &'static str) -> Result<Reply, UpstreamError> {
@@ -80,7 +85,7 @@ async fn call(pools: &Pools, upstream: &Upstream, path: &'static str) -> Result<
     *request.method_mut() = http::Method::POST;
     request.headers_mut().insert(http::header::HOST, HeaderValue::from_static("caller.example"));
     let target = PathAndQuery::from_static(path);
-    pools.send(upstream, upstream.timeout, &target, request, || None).await
+    pools.send(upstream, upstream.timeout, &target, request, || None).await.outcome
 }
 
 #[test]

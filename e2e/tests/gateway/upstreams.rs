@@ -1,0 +1,280 @@
+//! Upstreams that fail, under load: what callers see of it, and that it is over when the fault is.
+//!
+//! Each test says what it has seen on standard error; the table in the manual is made from that.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use haechi_e2e::{Fault, Faulty, Gateway, PATIENCE, Raw};
+
+use crate::SPEC;
+
+const GET: &[u8] = b"GET /items/7 HTTP/1.1\r\nHost: a\r\n\r\n";
+/// Callers at once.
+const CALLERS: usize = 8;
+
+/// What one caller met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    good: usize,
+    bad: usize,
+    /// Answers that broke off, as their caller could tell.
+    cut: usize,
+    slowest: Duration,
+}
+
+/// Steady load until it is stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    callers: Vec<std::thread::JoinHandle<Met>>,
+}
+
+impl Load {
+    fn start(address: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let caller = |_| {
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                let mut met = Met::default();
+                let mut raw = Raw::connect(address);
+                while !stop.load(Ordering::Relaxed) {
+                    let start = Instant::now();
+                    let answer = raw.send(GET).response();
+                    met.slowest = met.slowest.max(start.elapsed());
+                    match answer {
+                        Some(answer) if answer.status == 200 && answer.body == b"true" => met.good += 1,
+                        Some(_) => met.bad += 1,
+                        None => {
+                            met.cut += 1;
+                            raw = Raw::connect(address);
+                        }
+                    }
+                }
+                met
+            })
+        };
+        let callers = (0..CALLERS).map(caller).collect();
+        Self { stop, callers }
+    }
+
+    fn end(self, what: &str) -> Met {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Met::default();
+        for caller in self.callers {
+            let met = caller.join().expect("a caller that ends");
+            all.good += met.good;
+            all.bad += met.bad;
+            all.cut += met.cut;
+            all.slowest = all.slowest.max(met.slowest);
+        }
+        eprintln!("measured: {what}: {all:?}");
+        assert!(all.slowest < PATIENCE, "{what}: a caller hung");
+        all
+    }
+}
+
+fn gateway(urls: &str, more: &str) -> Gateway {
+    let yaml = format!(
+        "haechi: 1\nworkers: 2\nlisten:\n  - address: \"127.0.0.1:0\"\napis:\n  items:\n    openapi: ./items.yaml\n    auth: none\n    \
+         upstream:\n      urls: [{urls}]\n      timeout: 10s\n      try_timeout: 300ms\n      body_timeout: 300ms\n      \
+         ejection: {{ failures: 3, for: 1s, longest: 2s }}\n{more}"
+    );
+    Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC)])
+}
+
+fn over(origins: &[&Faulty]) -> Gateway {
+    let urls: Vec<_> = origins.iter().map(|origin| format!("\"http://{}\"", origin.address())).collect();
+    gateway(&urls.join(", "), "")
+}
+
+/// The state of an address, as `haechi status` tells it.
+fn state(gateway: &Gateway, of: &Faulty) -> String {
+    let status = gateway.json(&["status", "--format", "json"]);
+    let endpoints = status["edge"]["upstreams"][0]["endpoints"].as_array().expect("endpoints").clone();
+    let one = endpoints.iter().find(|one| one["address"] == of.address().to_string()).expect("the address");
+    one["state"].as_str().expect("a state").to_owned()
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Retries that were made, from the metrics.
+fn retries(gateway: &Gateway) -> usize {
+    let mut stream = std::os::unix::net::UnixStream::connect(gateway.dir().join("haechi.sock"))
+        .expect("the control socket");
+    let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut stream, request).expect("written");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut text).expect("read");
+    let line = text.lines().find_map(|line| line.strip_prefix("haechi_upstream_retries_total "));
+    line.expect("the counter").trim().parse().expect("a number")
+}
+
+/// One of two has the fault, and then no more. Whether callers see it, what is left of it, how much was sent twice.
+fn one_of_two(fault: Fault) -> Met {
+    let (good, bad) = (Faulty::start(), Faulty::start());
+    let gateway = over(&[&good, &bad]);
+    let load = Load::start(gateway.address());
+    eventually("both serve", || good.served() > 50 && bad.served() > 50);
+    bad.set(fault);
+    eventually("it is left out", || state(&gateway, &bad) == "ejected");
+    let before = good.served();
+    eventually("the other serves on", || good.served() > before + 100);
+    bad.set(Fault::None);
+    let before = bad.served();
+    eventually("it serves again", || state(&gateway, &bad) == "healthy" && bad.served() > before + 50);
+    let met = load.end(&format!("{fault:?}, one of two"));
+    let (calls, again) = (met.good + met.bad + met.cut, retries(&gateway));
+    eprintln!("measured: {fault:?}: {again} retries of {calls} calls");
+    assert!(
+        again <= calls / 5 + 100 + 10 * usize::try_from(PATIENCE.as_secs()).expect("small"),
+        "{again} of {calls}"
+    );
+    met
+}
+
+#[test]
+fn one_of_two_that_is_killed_is_not_noticed_by_callers() {
+    let met = one_of_two(Fault::Kill);
+    assert_eq!((met.bad, met.cut), (0, 0));
+}
+
+#[test]
+fn one_of_two_that_hangs_costs_time_and_no_call() {
+    let met = one_of_two(Fault::Hang);
+    assert_eq!((met.bad, met.cut), (0, 0));
+}
+
+#[test]
+fn one_of_two_that_breaks_off_its_answers_is_left_out_and_callers_can_tell() {
+    let met = one_of_two(Fault::ResetMidBody);
+    assert_eq!(met.bad, 0);
+    // Those in flight, three in a row, and the trials after that. What has begun cannot be sent again.
+    assert!((3..=3 + 4 * CALLERS).contains(&met.cut), "{met:?}");
+}
+
+#[test]
+fn one_of_two_whose_answers_stop_is_left_out_and_nobody_waits_for_ever() {
+    let met = one_of_two(Fault::SlowBody);
+    assert_eq!(met.bad, 0);
+    assert!((3..=3 + 4 * CALLERS).contains(&met.cut), "{met:?}");
+}
+
+#[test]
+fn with_no_upstream_left_calls_fail_at_once_and_recover() {
+    let origin = Faulty::start();
+    let breaker = "      breaker: { failures: 50%, least_calls: 10, open: 1s }\n";
+    let gateway = gateway(&format!("\"http://{}\"", origin.address()), breaker);
+    let load = Load::start(gateway.address());
+    eventually("it serves", || origin.served() > 50);
+    origin.set(Fault::Unavailable);
+    let mut raw = Raw::connect(gateway.address());
+    eventually("the breaker opens", || {
+        let answer = raw.send(GET).response().expect("an answer");
+        answer.head.to_ascii_lowercase().contains("retry-after: 1\r\n")
+            && String::from_utf8_lossy(&answer.body).contains("problems/upstream-unavailable")
+    });
+    let events = gateway.events(50);
+    assert!(events.iter().any(|event| event["reason"] == "upstream-open"), "{events:?}");
+    origin.set(Fault::None);
+    let before = origin.served();
+    eventually("it serves again", || origin.served() > before + 50);
+    let status = gateway.json(&["status", "--format", "json"]);
+    assert_eq!(status["edge"]["upstreams"][0]["breaker"], "closed", "{status}");
+    let met = load.end("503 of the only one, with a breaker");
+    assert!(met.bad > 0 && met.cut == 0, "{met:?}");
+}
+
+#[test]
+fn what_is_known_of_an_upstream_survives_an_activation() {
+    let (good, bad) = (Faulty::start(), Faulty::start());
+    let gateway = over(&[&good, &bad]);
+    bad.set(Fault::Kill);
+    let load = Load::start(gateway.address());
+    eventually("it is left out", || state(&gateway, &bad) == "ejected");
+    let yaml = std::fs::read_to_string(gateway.dir().join("haechi.yaml")).expect("the file");
+    gateway.replace("haechi.yaml", &yaml.replace("timeout: 10s", "timeout: 9s"));
+    assert!(gateway.verb(&["activate"]).status.success());
+    // Out, or tried and out again: never taken for new.
+    let status = gateway.json(&["status", "--format", "json"]);
+    let endpoints = status["edge"]["upstreams"][0]["endpoints"].as_array().expect("endpoints");
+    let one = endpoints.iter().find(|one| one["address"] == bad.address().to_string()).expect("the address");
+    assert!(one["failures"].as_u64() >= Some(3), "{status}");
+    let met = load.end("killed, one of two, over an activation");
+    assert_eq!((met.bad, met.cut), (0, 0));
+}
+
+#[test]
+fn an_address_that_flaps_by_its_checks_is_left_out_and_taken_back() {
+    let (good, bad) = (Faulty::start(), Faulty::start());
+    let urls = format!("\"http://{}\", \"http://{}\"", good.address(), bad.address());
+    let health = "      health: { path: /up, interval: 100ms, timeout: 500ms, healthy: 1, unhealthy: 2 }\n      retries: { on: [reset, timeout, 503] }\n";
+    let gateway = gateway(&urls, health);
+    let load = Load::start(gateway.address());
+    for _ in 0..3 {
+        bad.set(Fault::Unavailable);
+        eventually("its checks fail", || state(&gateway, &bad) == "unhealthy");
+        bad.set(Fault::None);
+        eventually("its checks are good", || state(&gateway, &bad) == "healthy");
+    }
+    let met = load.end("flapping, one of two");
+    assert_eq!((met.bad, met.cut), (0, 0));
+}
+
+/// Runs the gateway with a hosts file of its own; not everybody may.
+fn with_hosts(hosts: &str, files: &[(&str, String)]) -> Option<Gateway> {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    std::fs::write(dir.path().join("hosts"), hosts).expect("written");
+    let script = "mount --bind ./hosts /etc/hosts && exec \"$0\" \"$@\"";
+    let mut own = std::process::Command::new("unshare");
+    own.args(["--mount", "sh", "-c", script]).current_dir(dir.path());
+    if !std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "true"])
+        .current_dir(dir.path())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("left out: no mount namespace of its own may be made here");
+        return None;
+    }
+    Some(Gateway::start_as(dir, own.arg(haechi_e2e::binary()).arg("run")))
+}
+
+#[test]
+fn a_name_that_moves_is_followed_and_one_that_vanishes_keeps_its_addresses() {
+    let old = Faulty::at(SocketAddr::from(([127, 0, 0, 2], 0)));
+    let new = Faulty::at(SocketAddr::from(([127, 0, 0, 3], old.address().port())));
+    let yaml = format!(
+        "haechi: 1\nlisten:\n  - address: \"127.0.0.1:0\"\napis:\n  items:\n    openapi: ./items.yaml\n    auth: none\n    \
+         upstream: {{ urls: [\"http://kitchen.test:{}\"], refresh: 100ms }}\n",
+        old.address().port()
+    );
+    let files = [("haechi.yaml", yaml), ("items.yaml", SPEC.to_owned())];
+    let Some(gateway) = with_hosts("127.0.0.2 kitchen.test\n", &files) else { return };
+    let hosts = |text: &str| std::fs::write(gateway.dir().join("hosts"), text).expect("written");
+    let load = Load::start(gateway.address());
+    eventually("the old address serves", || old.served() > 50);
+    hosts("127.0.0.3 kitchen.test\n");
+    eventually("the new address serves", || new.served() > 50);
+    eventually("the old address has ended its calls", || {
+        let status = gateway.json(&["status", "--format", "json"]);
+        let endpoints = status["edge"]["upstreams"][0]["endpoints"].as_array().expect("endpoints");
+        endpoints.len() == 1 && endpoints[0]["address"] == new.address().to_string()
+    });
+    let (served, before) = (old.served(), new.served());
+    hosts("# nothing\n");
+    eventually("the new address serves on", || new.served() > before + 200);
+    assert_eq!(old.served(), served, "nothing goes to the old address any more");
+    let met = load.end("a name that moves, then vanishes");
+    assert_eq!((met.bad, met.cut), (0, 0));
+}
