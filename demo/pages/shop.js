@@ -150,11 +150,35 @@ async function track() {
   const number = new URLSearchParams(location.search).get("order");
   $("number").textContent = `${texts.order} ${number ?? ""}`;
   if (!sessionStorage.getItem("token")) throw new Error(texts.signInFirst);
+  for await (const { state } of told(`/orders/${encodeURIComponent(number)}/events`)) {
+    show({ state, percent: state === "delivered" ? 100 : 0 });
+    if (state === "delivering") follow(number);
+  }
+}
+
+// The data of server-sent events, one by one. (EventSource cannot send who is asking.)
+async function* told(path) {
+  const headers = { authorization: `Bearer ${sessionStorage.getItem("token")}` };
+  const answer = await fetch(path, { headers });
+  if (!answer.ok) throw new Error(`${texts.wrong}: ${answer.status}`);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    text += value;
+    const events = text.split("\n\n");
+    text = events.pop();
+    for (const event of events) yield JSON.parse(event.slice(event.indexOf("data:") + 5));
+  }
+}
+
+// Where the courier is, while there is one.
+async function follow(number) {
   for (;;) {
     const seen = await call("GET", `/delivery/orders/${encodeURIComponent(number)}`);
+    if (seen.state !== "delivering") return;
     show(seen);
-    if (seen.state === "delivered" || seen.state === "cancelled") return;
-    await pause(500);
+    await pause(400);
   }
 }
 

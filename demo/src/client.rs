@@ -1,6 +1,7 @@
 //! One caller's device: what it speaks, and its connection, which comes from an address of its own.
 
 mod connect;
+mod websocket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,8 +21,9 @@ use crate::shop::{PAGES, service_of};
 
 /// Longest answer that is read.
 const ANSWER: usize = 4 * 1024 * 1024;
-/// How long a call may take.
+/// How long a call may take, and one whose answer is told bit by bit.
 const PATIENCE: Duration = Duration::from_secs(10);
+const LISTENING: Duration = Duration::from_secs(40);
 
 /// What a device is and speaks, as far as the front lets it.
 #[derive(Clone, Copy, Debug)]
@@ -76,13 +78,15 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Bytes,
     /// `Idempotency-Key`, if the call may come twice.
     pub(crate) once: Option<&'a str>,
+    /// Whether the answer is told bit by bit: the caller has waited when it begins.
+    pub(crate) told: bool,
 }
 
 // === impl Call ===
 
 impl<'a> Call<'a> {
     pub(crate) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, content_type: "", body: Bytes::new(), once: None }
+        Self { method: Method::GET, path, content_type: "", body: Bytes::new(), once: None, told: false }
     }
 
     pub(crate) fn json(method: Method, path: &'a str, body: &Value) -> Self {
@@ -95,7 +99,12 @@ impl<'a> Call<'a> {
         content_type: &'static str,
         body: impl Into<Bytes>,
     ) -> Self {
-        Self { method, path, content_type, body: body.into(), once: None }
+        Self { method, path, content_type, body: body.into(), once: None, told: false }
+    }
+
+    /// An answer that is told bit by bit, and read to its end.
+    pub(crate) fn listen(path: &'a str) -> Self {
+        Self { told: true, ..Self::get(path) }
     }
 
     /// The same, however often it comes.
@@ -115,6 +124,11 @@ impl<'a> Call<'a> {
 impl Client {
     pub(crate) fn new(gate: Arc<Gate>, source: [u8; 4], device: Device) -> Self {
         Self { gate, source: IpAddr::from(source), device, credential: None, connection: None }
+    }
+
+    /// Whether the device speaks this.
+    pub(crate) fn speaks(&self, http: Http) -> bool {
+        self.device.http == http
     }
 
     /// From now on calls carry this token.
@@ -147,9 +161,10 @@ impl Client {
 
     /// Calls, once more on a new connection if the kept one has just been closed.
     pub(crate) async fn call(&mut self, call: &Call<'_>) -> Result<Answer, String> {
+        let patience = if call.told { LISTENING } else { PATIENCE };
         for last in [false, true] {
             let reused = self.connection.is_some();
-            match timeout(PATIENCE, self.try_once(call)).await {
+            match timeout(patience, self.try_once(call)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(_)) if reused && !last => self.connection = None,
                 Ok(Err(error)) => {
@@ -158,7 +173,7 @@ impl Client {
                 }
                 Err(_) => {
                     self.connection = None;
-                    return Err(format!("no answer in {PATIENCE:?}"));
+                    return Err(format!("no answer in {patience:?}"));
                 }
             }
         }
@@ -222,8 +237,9 @@ impl Client {
             Connection::Two(connection) => connection.send_request(request).await,
         };
         let (head, body) = response.map_err(|error| error.to_string())?.into_parts();
+        let begun = began.elapsed();
         let body = Limited::new(body, ANSWER).collect().await.map_err(|error| error.to_string())?.to_bytes();
-        let took = began.elapsed();
+        let took = if call.told { begun } else { began.elapsed() };
         self.connection = Some(connection).filter(|_| self.device.keeps);
         Ok(Answer { status: head.status, body, took })
     }

@@ -54,7 +54,8 @@ const APIS: [(&str, &str); 16] = [
         "auth: [customer, kiosk, messenger]
     plan: { default: default, kiosk: devices, messenger: devices }
     operations:
-      quoteDelivery: { auth: none, plan: browse }",
+      quoteDelivery: { auth: none, plan: browse }
+      trackLive: { upgrade: websocket }",
     ),
     (
         "events",
@@ -127,9 +128,11 @@ apis:
     );
     for (name, guarded) in APIS {
         let Some(upstream) = shop.address(name) else { continue };
+        // Many small calls at once: they share a connection.
+        let more = if name == "notifications" { ", protocol: http2" } else { "" };
         let _ = write!(
             yaml,
-            "  {name}:\n    openapi: ./{name}.yaml\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s }}\n    {guarded}\n"
+            "  {name}:\n    openapi: ./{name}.yaml\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s{more} }}\n    {guarded}\n"
         );
     }
     if let Some(upstream) = shop.address(PAGES) {

@@ -16,6 +16,7 @@ pub(crate) mod pages;
 pub(crate) mod payments;
 pub(crate) mod receipts;
 pub(crate) mod stores;
+mod told;
 pub(crate) mod transfers;
 pub(crate) mod wallet;
 

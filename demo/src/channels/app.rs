@@ -1,11 +1,12 @@
 //! The phone app: stays signed in with tokens that expire soon, orders, has it delivered, asks again and again where the
-//! pizza is. One half iPhones over HTTP/2, the other Androids over HTTP/1.1, both TLS 1.3.
+//! pizza is. One half iPhones over HTTP/2, which listen to events; the other Androids over HTTP/1.1, which listen on a
+//! WebSocket; both TLS 1.3.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Caller, Floor};
-use crate::client::{Call, Device, Http, Tls};
+use crate::client::{Answer, Call, Device, Http, Tls};
 use crate::day::MEALS;
 
 const PHONES: [(&str, Device); 2] = [
@@ -74,18 +75,44 @@ async fn round_once(caller: &mut Caller, number: usize, client: &str, round: u64
         .post("/delivery/", &delivery, StatusCode::CREATED, |answer| answer.json()["order"] == order)
         .await?;
     caller.tell("purchase", 21.0).await?;
-    follow(caller, &order, &id).await
+    follow(caller, &order, &id, round).await
 }
 
 /// Asks where the pizza is.
-async fn follow(caller: &mut Caller, order: &Value, customer: &str) -> Option<()> {
+async fn follow(caller: &mut Caller, order: &Value, customer: &str, round: u64) -> Option<()> {
     caller.get(&format!("/orders/{order}"), |answer| answer.json()["customer"] == customer).await?;
+    if round.is_multiple_of(3) && caller.floor.protected {
+        return listen(caller, order).await;
+    }
     for _ in 0..3 {
         if caller.pause(600).await {
             return Some(());
         }
         let path = format!("/delivery/orders/{order}");
         caller.get(&path, |answer| answer.json()["percent"].is_number()).await?;
+    }
+    Some(())
+}
+
+/// Listens until it is there; not through a relay, which only knows calls and answers.
+async fn listen(caller: &mut Caller, order: &Value) -> Option<()> {
+    if caller.client.speaks(Http::Two) {
+        let path = format!("/orders/{order}/events");
+        let told = |answer: &Answer| {
+            let text = String::from_utf8_lossy(&answer.body);
+            text.starts_with("event: state\n") && text.contains("\"delivered\"")
+        };
+        caller.call(&Call::listen(&path), StatusCode::OK, &[], told).await?;
+    } else {
+        let path = format!("/delivery/orders/{order}/live");
+        let there = |answer: &Answer| {
+            answer
+                .json()
+                .as_array()
+                .and_then(|told| told.last().cloned())
+                .is_some_and(|last| last["percent"] == 100)
+        };
+        caller.websocket(&path, there).await?;
     }
     Some(())
 }

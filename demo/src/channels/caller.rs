@@ -104,7 +104,14 @@ impl Caller {
         expected: &[StatusCode],
         is_right: impl FnOnce(&Answer) -> bool,
     ) -> Option<Answer> {
-        let mut outcome = self.client.call(call).await;
+        let mut outcome = if call.told {
+            match hang_up(&mut self.floor, self.client.call(call)).await {
+                Some(outcome) => outcome,
+                None => return self.hung_up(call),
+            }
+        } else {
+            self.client.call(call).await
+        };
         if outcome.as_ref().is_ok_and(|answer| answer.status == StatusCode::UNAUTHORIZED)
             && let Some(refresh) = self.stale()
         {
@@ -113,6 +120,17 @@ impl Caller {
             Box::pin(self.refresh(refresh)).await?;
             outcome = self.client.call(call).await;
         }
+        self.judge(call, status, expected, outcome, is_right)
+    }
+
+    fn judge(
+        &self,
+        call: &Call<'_>,
+        status: StatusCode,
+        expected: &[StatusCode],
+        outcome: Result<Answer, String>,
+        is_right: impl FnOnce(&Answer) -> bool,
+    ) -> Option<Answer> {
         match outcome {
             Err(error) => {
                 let text = format!("{} {}: {error}", call.method, call.path);
@@ -155,6 +173,19 @@ impl Caller {
         }
     }
 
+    /// Listens on a WebSocket connection until the shop ends it.
+    pub(crate) async fn websocket(
+        &mut self,
+        path: &str,
+        is_right: impl FnOnce(&Answer) -> bool,
+    ) -> Option<Answer> {
+        let call = Call::listen(path);
+        match hang_up(&mut self.floor, self.client.websocket(path)).await {
+            Some(outcome) => self.judge(&call, StatusCode::SWITCHING_PROTOCOLS, &[], outcome, is_right),
+            None => self.hung_up(&call),
+        }
+    }
+
     /// A call whose connection is lost before the answer is there.
     pub(crate) async fn lose(&mut self, call: &Call<'_>) -> Option<()> {
         match self.client.lose(call).await {
@@ -167,6 +198,12 @@ impl Caller {
                 None
             }
         }
+    }
+
+    /// The shop has closed while the caller listened.
+    fn hung_up(&self, call: &Call<'_>) -> Option<Answer> {
+        self.count(call, None, End::Expected);
+        None
     }
 
     async fn refresh(&mut self, refresh: String) -> Option<()> {
@@ -192,5 +229,19 @@ impl Caller {
 
     fn count(&self, call: &Call<'_>, took: Option<Duration>, end: End) {
         self.floor.tally.called(self.channel, call.path, took, end);
+    }
+}
+
+/// Listens, but not for long when the shop has closed.
+async fn hang_up<T>(floor: &mut Floor, listening: impl Future<Output = T>) -> Option<T> {
+    /// What a call is given to begin with at least.
+    const LAST: u64 = 500;
+    let closed = async {
+        while !floor.pause(60_000).await {}
+        tokio::time::sleep(Duration::from_millis(LAST)).await;
+    };
+    tokio::select! {
+        heard = listening => Some(heard),
+        () = closed => None,
     }
 }

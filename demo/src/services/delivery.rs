@@ -1,5 +1,8 @@
-//! Delivery: what it costs, who carries it, and where the pizza is.
+//! Delivery: what it costs, who carries it, and where the pizza is; to those who keep listening, over WebSocket.
 
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +17,10 @@ use crate::data::Data;
 
 /// How long a courier is on the road; what the kitchen takes it for as well.
 const ROAD_MS: i64 = 4_000;
+/// How often those who listen are told.
+const TOLD: Duration = Duration::from_millis(300);
+/// How often they are told at all.
+const TIMES: u32 = 60;
 
 #[derive(Deserialize)]
 struct Quote {
@@ -31,6 +38,7 @@ pub(crate) fn routes(data: Data) -> Router {
         .route("/delivery/", post(create))
         .route("/delivery/quotes", post(quote))
         .route("/delivery/orders/{order}", get(tracked))
+        .route("/delivery/orders/{order}/live", get(live))
         .with_state(data)
 }
 
@@ -54,6 +62,32 @@ async fn tracked(State(data): State<Data>, Path(order): Path<i64>) -> Response {
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => broken(error),
     }
+}
+
+/// A text with the position now and then, until the pizza is there.
+async fn live(State(data): State<Data>, Path(order): Path<i64>, upgrade: WebSocketUpgrade) -> Response {
+    match position(&data, order) {
+        Ok(Some(_)) => upgrade.on_upgrade(move |socket| tell(socket, data, order)),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => broken(error),
+    }
+}
+
+async fn tell(mut socket: WebSocket, data: Data, order: i64) {
+    for _ in 0..TIMES {
+        let Ok(Some(position)) = position(&data, order) else { break };
+        if socket.send(Message::text(position.to_string())).await.is_err() {
+            return;
+        }
+        if position["state"] == "delivered" {
+            break;
+        }
+        tokio::time::sleep(TOLD).await;
+    }
+    let _ = socket.send(Message::Close(None)).await;
+    // Until the other side says goodbye, or is gone.
+    let goodbye = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = tokio::time::timeout(TOLD, goodbye).await;
 }
 
 /// Where an order is. FLAW: says it to anyone who can count, and so where customers live (BOLA, API1:2023).

@@ -1,16 +1,26 @@
 //! Orders.
 
+use std::time::Duration;
+
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bytes::Bytes;
 use rusqlite::OptionalExtension;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
+use super::told::told;
 use super::{all, broken, now_ms, one, subject};
 use crate::data::Data;
+
+/// How often those who follow an order look at it.
+const LOOK: Duration = Duration::from_millis(150);
+/// Looks that are spent on an order that nobody pays, and on any.
+const LOOKS: (u32, u32) = (10, 200);
 
 #[derive(Deserialize)]
 struct NewOrder {
@@ -43,6 +53,7 @@ pub(crate) fn routes(data: Data) -> Router {
         .route("/orders/", get(list).post(create))
         .route("/orders/holds", post(hold))
         .route("/orders/{id}", get(order))
+        .route("/orders/{id}/events", get(follow))
         .route("/orders/{id}/cancel", post(cancel))
         .with_state(data)
 }
@@ -87,6 +98,40 @@ async fn create(State(data): State<Data>, headers: HeaderMap, Json(new): Json<Ne
 /// FLAW: anyone may read anyone's order (BOLA, API1:2023).
 async fn order(State(data): State<Data>, Path(id): Path<i64>) -> Response {
     one(&data, "SELECT id, customer, total, state, note FROM orders WHERE id = ?1", [id], row)
+}
+
+/// What becomes of an order, while it does: server-sent events, the last when it has been delivered.
+async fn follow(State(data): State<Data>, Path(id): Path<i64>) -> Response {
+    match state(&data, id) {
+        Ok(Some(_)) => {}
+        Ok(None) => return StatusCode::NOT_FOUND.into_response(),
+        Err(error) => return broken(error),
+    }
+    let (sender, body) = told();
+    tokio::spawn(tell(data, id, sender));
+    ([(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")], body).into_response()
+}
+
+async fn tell(data: Data, id: i64, listener: mpsc::Sender<Bytes>) {
+    let mut last = String::new();
+    for look in 0..LOOKS.1 {
+        let Ok(Some(state)) = state(&data, id) else { return };
+        if state != last {
+            let event = format!("event: state\ndata: {}\n\n", json!({ "order": id, "state": state }));
+            if listener.send(event.into()).await.is_err() {
+                return;
+            }
+            last = state;
+        }
+        if matches!(&*last, "delivered" | "cancelled") || (last == "placed" && look >= LOOKS.0) {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn state(data: &Data, id: i64) -> rusqlite::Result<Option<String>> {
+    data.lock().query_row("SELECT state FROM orders WHERE id = ?1", [id], |row| row.get(0)).optional()
 }
 
 async fn cancel(State(data): State<Data>, Path(id): Path<i64>) -> Response {
