@@ -123,6 +123,17 @@ plans:
   devices: {{ rate: 40/s, burst: 80, per: credential }}
   partners: {{ rate: 20/s, burst: 40, per: credential }}
   sign-in: {{ rate: 5/s, burst: 20, per: address }}
+channels:
+  app: {{ when: "principal.client in ['ios', 'android'] || request.headers['user-agent'].startsWith('PizzaShop/')" }}
+  speaker: {{ when: "principal.client == 'ai-speaker' || request.headers['user-agent'].startsWith('aispeaker/')" }}
+  tv: {{ when: "principal.client == 'tv' || request.headers['user-agent'].contains('PizzaTV/')" }}
+  watch: {{ when: "principal.client == 'watch' || request.headers['user-agent'].startsWith('PizzaWatch/')" }}
+  call-centre: {{ when: "principal.client == 'call-centre' || request.headers['user-agent'].startsWith('AgentDesktop/')" }}
+  messenger: {{ when: "principal.collection == 'messenger-bots' || request.headers['user-agent'].startsWith('order-bot/')" }}
+  kiosk: {{ when: "principal.collection == 'kiosks' || request.headers['user-agent'].startsWith('PizzaKiosk/')" }}
+  voice: {{ when: "principal.collection == 'voice-providers'" }}
+  partner: {{ when: "principal.collection == 'delivery-partners'" }}
+  web: {{ when: "principal.client == 'web' || request.headers['user-agent'].startsWith('Mozilla/')" }}
 apis:
 "#
     );

@@ -32,7 +32,7 @@ mod view;
 
 pub use attacks::Family;
 pub use config::{FILES, config_yaml, tls};
-pub use run::{BoxFuture, DemoError, DemoOptions, Gateway, GatewaySetup, StartGateway, run};
+pub use run::{BoxFuture, ChannelCount, DemoError, DemoOptions, Gateway, GatewaySetup, StartGateway, run};
 pub use shop::Shop;
-pub use summary::{AttackSummary, Latency, Legitimate, LineSummary, Summary};
+pub use summary::{AttackSummary, GatewayCount, Latency, Legitimate, LineSummary, Summary};
 pub use view::{Size, size};

@@ -17,7 +17,7 @@ use crate::day::Day;
 use crate::naive::Naive;
 use crate::shop::Shop;
 use crate::summary::Summary;
-use crate::tally::Tally;
+use crate::tally::{Counts, Tally};
 use crate::view;
 
 /// A boxed future.
@@ -34,8 +34,27 @@ pub trait Gateway: Send + Sync {
     /// A new API key of a collection.
     fn create_key(&self, collection: &str, name: &str) -> BoxFuture<Result<String, String>>;
 
+    /// How many requests it has counted, by channel.
+    fn channels(&self) -> BoxFuture<Result<Vec<ChannelCount>, String>>;
+
+    /// The socket on which it can be asked.
+    fn socket(&self) -> PathBuf;
+
     /// Ends it.
     fn stop(self: Box<Self>) -> BoxFuture<()>;
+}
+
+/// How many requests a gateway has counted of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelCount {
+    /// Its name for the channel.
+    pub channel: String,
+    /// `api` or `page`; empty if that cannot be told.
+    pub traffic: String,
+    /// What became of them.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// What a gateway is started with.
@@ -96,6 +115,10 @@ pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, D
     if !options.live {
         eprintln!("{title}");
     }
+    if let Front::Haechi(gateway) = &front {
+        let socket = gateway.socket();
+        eprintln!("look inside: haechi events tail --follow --socket {}", socket.display());
+    }
     let show = tokio::spawn(view::show(
         tally.clone(),
         shop.data.clone(),
@@ -126,10 +149,14 @@ pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, D
     for complaint in &counts.complaints {
         eprintln!("complaint: {complaint}");
     }
-    let summary = Summary::new(&counts, &options.attacks, &shop.data);
+    let seen = front.seen(&counts).await?;
+    let summary = Summary::new(&counts, seen.as_deref(), &options.attacks, &shop.data);
     front.stop().await;
     Ok(summary)
 }
+
+/// How often the gateway is asked for its counts until the last calls are in them, a tenth of a second apart.
+const SETTLING: u32 = 50;
 
 /// What stands in front of the shop.
 enum Front {
@@ -177,6 +204,24 @@ impl Front {
             });
         }
         Keys::new(keys).ok_or_else(|| DemoError("a key is missing".to_owned()))
+    }
+
+    /// What the gateway has counted, once the last calls of customers are in it: they are counted when their answers have
+    /// left, which callers may see a little earlier.
+    async fn seen(&self, counts: &Counts) -> Result<Option<Vec<ChannelCount>>, DemoError> {
+        let Self::Haechi(gateway) = self else { return Ok(None) };
+        let mut seen = Vec::new();
+        for _ in 0..SETTLING {
+            seen = gateway.channels().await.map_err(DemoError)?;
+            let counted = |name: &str| -> u64 {
+                seen.iter().filter(|count| count.channel == name).map(|count| count.count).sum()
+            };
+            if counts.channels.iter().all(|(name, line)| counted(name) >= line.sent) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(Some(seen))
     }
 
     async fn stop(self) {

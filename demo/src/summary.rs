@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::attacks::Family;
 use crate::data::Data;
+use crate::run::ChannelCount;
 use crate::tally::{Counts, Histogram, Line};
 
 pub(crate) use table::{millis, percent};
@@ -23,6 +24,10 @@ pub struct Summary {
     pub channels: BTreeMap<String, LineSummary>,
     /// The same, by service.
     pub services: BTreeMap<String, LineSummary>,
+    /// What the gateway itself counted, by its name for the channel; `none` are those of no channel, among them all
+    /// attackers. Absent where there is no gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<BTreeMap<String, GatewayCount>>,
     /// What attackers met with, by family.
     pub attacks: BTreeMap<Family, AttackSummary>,
     /// How long customers waited.
@@ -59,6 +64,19 @@ pub struct LineSummary {
     pub latency_us: Latency,
 }
 
+/// What the gateway counted of one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GatewayCount {
+    /// Requests.
+    pub requests: u64,
+    /// Those for web pages and what belongs to them.
+    pub pages: u64,
+    /// Those for APIs.
+    pub api: u64,
+    /// Those that it refused.
+    pub refused: u64,
+}
+
 /// What one family of attackers met with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttackSummary {
@@ -86,7 +104,12 @@ pub struct Latency {
 // === impl Summary ===
 
 impl Summary {
-    pub(crate) fn new(counts: &Counts, families: &[Family], data: &Data) -> Self {
+    pub(crate) fn new(
+        counts: &Counts,
+        seen: Option<&[ChannelCount]>,
+        families: &[Family],
+        data: &Data,
+    ) -> Self {
         let mut legitimate = Legitimate { sent: 0, expected: 0, refused: 0, errors: 0 };
         for channel in counts.channels.values() {
             legitimate.sent += channel.sent;
@@ -114,6 +137,7 @@ impl Summary {
             legitimate,
             channels: counts.channels.iter().map(|(name, line)| ((*name).to_owned(), line.into())).collect(),
             services: counts.services.iter().map(|(name, line)| (name.clone(), line.into())).collect(),
+            gateway: seen.map(by_channel),
             attacks,
             latency_us: (&counts.latencies).into(),
         }
@@ -123,6 +147,23 @@ impl Summary {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+fn by_channel(seen: &[ChannelCount]) -> BTreeMap<String, GatewayCount> {
+    let mut channels: BTreeMap<String, GatewayCount> = BTreeMap::new();
+    for ChannelCount { channel, traffic, outcome, count } in seen {
+        let channel = channels.entry(channel.clone()).or_default();
+        channel.requests += count;
+        match traffic.as_str() {
+            "page" => channel.pages += count,
+            "api" => channel.api += count,
+            _ => {}
+        }
+        if outcome == "refused" {
+            channel.refused += count;
+        }
+    }
+    channels
 }
 
 // === impl LineSummary ===

@@ -71,6 +71,15 @@ impl Client {
         read(body).await
     }
 
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let body = whole(self.exchange(Method::GET, path, Bytes::new()).await?).await?;
+        String::from_utf8(body.into()).map_err(|error| ClientError::Broken(error.to_string()))
+    }
+
     /// Changes something.
     ///
     /// # Errors

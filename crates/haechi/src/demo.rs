@@ -2,12 +2,13 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use haechi_control::{Client, CreateKey, NewKey, Options, Server};
-use haechi_demo::{BoxFuture, DemoOptions, Family, Gateway, GatewaySetup};
+use haechi_demo::{BoxFuture, ChannelCount, DemoOptions, Family, Gateway, GatewaySetup};
 
 use crate::output::{Failure, line};
 
@@ -106,11 +107,38 @@ impl Gateway for InProcess {
         })
     }
 
+    fn channels(&self) -> BoxFuture<Result<Vec<ChannelCount>, String>> {
+        let client = Client::new(self.server.socket());
+        Box::pin(async move {
+            let metrics = client.text("/metrics").await.map_err(|error| error.to_string())?;
+            Ok(metrics.lines().filter_map(channel).collect())
+        })
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.server.socket().to_owned()
+    }
+
     fn stop(self: Box<Self>) -> BoxFuture<()> {
         Box::pin(async move {
             let _ = tokio::task::spawn_blocking(move || self.server.stop()).await;
         })
     }
+}
+
+/// A line of the metric that counts requests by channel: `haechi_channel_requests_total{channel="web",…} 12`.
+fn channel(line: &str) -> Option<ChannelCount> {
+    let (labels, count) = line.strip_prefix("haechi_channel_requests_total{")?.split_once("} ")?;
+    let label = |name: &str| {
+        let value = labels.split(',').find_map(|label| label.strip_prefix(name)?.strip_prefix("=\""))?;
+        Some(value.trim_end_matches('"').to_owned())
+    };
+    Some(ChannelCount {
+        channel: label("channel")?,
+        traffic: label("traffic")?,
+        outcome: label("outcome")?,
+        count: count.parse().ok()?,
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -21,6 +21,7 @@ impl Summary {
         [
             lines(&self.channels, "channel", width),
             lines(&self.services, "service", width),
+            self.gateway(width),
             self.attacks(width),
             format!(
                 " customers: {sent} calls ({} for pages), {expected} errors of their own, {refused} refused, {errors} failed\n \
@@ -30,8 +31,27 @@ impl Summary {
                 millis(latency.p99)
             ),
         ]
+        .into_iter()
+        .filter(|block| !block.is_empty())
         .map(|block| format!("\n{block}\n"))
+        .collect::<Vec<_>>()
         .concat()
+    }
+
+    /// What the gateway says of the channels.
+    fn gateway(&self, width: u16) -> String {
+        let Some(channels) = &self.gateway else { return String::new() };
+        let mut table = table(width, &["seen by the gateway", "requests", "API", "pages", "refused"]);
+        for (name, channel) in channels {
+            table.add_row([
+                Cell::new(name),
+                number(channel.requests),
+                number(percent(channel.api, channel.requests)),
+                number(percent(channel.pages, channel.requests)),
+                number(channel.refused),
+            ]);
+        }
+        text(&table)
     }
 
     fn attacks(&self, width: u16) -> String {

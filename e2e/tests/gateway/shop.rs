@@ -74,6 +74,24 @@ fn behind_haechi_no_attack_reaches_its_goal_and_no_customer_is_refused() {
         assert!(line["expected"].as_u64() > Some(0), "{channel}: {summary}");
         assert!(line["latency_us"]["p50"].as_u64() > Some(0), "{channel}: {summary}");
     }
+    // What the gateway says of each channel is what the channel itself counted; all else is nobody's.
+    for channel in CHANNELS {
+        let (own, seen) = (&summary["channels"][channel], &summary["gateway"][channel]);
+        assert_eq!(
+            (&own["sent"], &own["pages"]),
+            (&seen["requests"], &seen["pages"]),
+            "{channel}: {summary}"
+        );
+        let shares = seen["api"].as_u64().zip(seen["pages"].as_u64()).map(|(api, pages)| api + pages);
+        assert_eq!(shares, own["sent"].as_u64(), "{channel}: {summary}");
+    }
+    assert!(summary["gateway"]["web"]["pages"].as_u64() > Some(0), "{summary}");
+    assert!(summary["gateway"]["none"]["refused"].as_u64() > Some(0), "{summary}");
+    assert_eq!(
+        summary["gateway"].as_object().map(serde_json::Map::len),
+        Some(CHANNELS.len() + 1),
+        "{summary}"
+    );
     for (file, _) in haechi_demo::FILES {
         let service = file.trim_end_matches(".yaml");
         assert!(summary["services"][service]["sent"].as_u64() > Some(0), "{service}: {summary}");
