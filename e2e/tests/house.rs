@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["guard"]),
     ("contract", &[]),
     ("guard", &["wire"]),
+    ("seclang", &[]),
     ("wire", &[]),
     ("acme", &["upstream"]),
     ("upstream", &[]),
@@ -29,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that hold no asynchronous code, and so do no I/O on the request path.
-const WITHOUT_IO: &[&str] = &["wire", "guard", "contract", "config", "identity", "limits", "expr"];
+const WITHOUT_IO: &[&str] = &["wire", "guard", "contract", "config", "identity", "limits", "expr", "seclang"];
 
 /// Libraries that do I/O.
 const IO: &[&str] = &["tokio", "hyper", "axum", "hyper-util"];
