@@ -1,10 +1,13 @@
 //! Targets: seeds, and the property that no input may break.
 
+use std::sync::{Arc, LazyLock};
+
 use bytes::BytesMut;
 use haechi_contract::json::parse_strict;
 use haechi_identity::ApiKey;
-use haechi_wire::proxy::{Header, HeaderReader, ProxyRefusal};
+use haechi_seclang::{InMemory, Request, Rules, Transaction};
 use haechi_wire::h1::{BodyPart, BodyReader, HeadReader, Limits};
+use haechi_wire::proxy::{Header, HeaderReader, ProxyRefusal};
 use haechi_wire::websocket::{Frames, Sender};
 use haechi_wire::{CanonicalPath, Query, shapes};
 
@@ -23,6 +26,8 @@ pub const ALL: &[Target] = &[
     Target { name: "config", seeds: configurations, run: config },
     Target { name: "websocket", seeds: frames, run: websocket },
     Target { name: "credentials", seeds: credentials, run: credential },
+    Target { name: "rules", seeds: rule_files, run: rules },
+    Target { name: "bodies", seeds: bodies, run: body },
 ];
 
 fn texts(list: &[&str]) -> Vec<Vec<u8>> {
@@ -199,7 +204,12 @@ fn config(input: &[u8]) {
 fn frames() -> Vec<Vec<u8>> {
     let long = [&[0x82, 0xfe, 1, 0, 9, 9, 9, 9][..], &[b'x'; 256]].concat();
     let fragments = vec![0x01, 0x82, 0, 0, 0, 0, b'a', b'b', 0x89, 0x80, 0, 0, 0, 0, 0x80, 0x80, 0, 0, 0, 0];
-    vec![long, fragments, vec![0x88, 0x82, 0, 0, 0, 0, 3, 0xe8], vec![0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]]
+    vec![
+        long,
+        fragments,
+        vec![0x88, 0x82, 0, 0, 0, 0, 3, 0xe8],
+        vec![0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+    ]
 }
 
 /// Frames mean the same however they are cut into reads.
@@ -228,4 +238,66 @@ fn credential(input: &[u8]) {
     if let Ok(key) = ApiKey::parse(input) {
         assert_eq!(key.expose().as_bytes(), input, "a key is what it is");
     }
+}
+
+fn rule_files() -> Vec<Vec<u8>> {
+    texts(&[
+        "SecRule ARGS|!ARGS:/^a/|&TX:b \"@rx (?i)[\\x{41}-z]+\\d{2,}\" \\\n \"id:1,phase:2,t:none,t:urlDecodeUni,deny,msg:'%{MATCHED_VAR}',setvar:'tx.a=+%{tx.b}'\"\n",
+        "SecRule REQUEST_HEADERS:Host \"!@pm a |62 63|\" \"id:2,phase:1,chain,block\"\n SecRule XML:/* \"@detectSQLi\" \"ctl:ruleRemoveTargetById=1;ARGS:x\"\nSecMarker END\n",
+        "SecDefaultAction \"phase:2,log,pass\"\nSecAction \"id:3,skipAfter:END\"\nSecMarker \"END\"\nSecRuleUpdateTargetById 3 !ARGS\nSecRuleRemoveByTag x\n",
+    ])
+}
+
+/// Every mistake lies inside the file; what compiles, runs.
+fn rules(input: &[u8]) {
+    let lines = u32::try_from(input.split(|byte| *byte == b'\n').count()).expect("few lines");
+    match Rules::builder(&InMemory::default()).text("a.conf", input).build() {
+        Ok(rules) => judge(&rules, &Request { target: b"/a?x=1%27+or+1", ..Request::default() }, b"a=b"),
+        Err(errors) => {
+            assert!(!errors.list().is_empty());
+            for one in errors.list() {
+                assert!((1..=lines).contains(&one.place().line), "{one}");
+            }
+        }
+    }
+}
+
+/// The engine and the plain interpreter come to the same.
+fn judge(rules: &Arc<Rules>, request: &Request<'_>, body: &[u8]) {
+    let run = |mut transaction: Transaction| {
+        transaction.request_head();
+        transaction.request_body(body);
+        transaction.finish(1);
+        transaction
+    };
+    let (fast, plain) = (run(rules.begin(request)), run(rules.begin_plainly(request)));
+    assert_eq!(fast.matches(), plain.matches());
+    assert_eq!((fast.verdict(), fast.tx()), (plain.verdict(), plain.tx()));
+}
+
+fn bodies() -> Vec<Vec<u8>> {
+    texts(&[
+        "application/json\n{\"a\":[1,{\"b\":\"<script>\"}],\"c\":\"1' or '1'='1\"}",
+        "application/x-www-form-urlencoded\na=%3Cscript%3E&b=%27+union+select",
+        "text/xml\n<?xml version=\"1.0\"?><a b=\"x\">y &lt;script&gt;<![CDATA[z]]></a>",
+        "multipart/form-data; boundary=b\n--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.php\"\r\n\r\nx\r\n--b--\r\n",
+    ])
+}
+
+const RULES: &str = "SecRule ARGS|ARGS_NAMES|FILES|XML:/*|XML://@* \"@rx (?i)<script|union\\s+select\" \"id:1,phase:2,pass,log,capture,t:none,t:urlDecodeUni,t:htmlEntityDecode,t:lowercase,multiMatch,msg:'%{TX.0} in %{MATCHED_VAR_NAME}'\"
+SecRule ARGS|!ARGS:/json.c/|XML:/* \"@detectSQLi\" \"id:2,phase:2,pass,log,t:none,t:replaceComments,setvar:'tx.n_%{MATCHED_VAR_NAME}=+1'\"
+SecRule FILES \"@pm .php .exe\" \"id:3,phase:2,pass,log,t:lowercase,chain\"
+  SecRule MATCHED_VARS \"!@endsWith .txt\" \"\"
+SecRule REQBODY_ERROR \"@eq 1\" \"id:4,phase:2,deny,log,msg:'%{REQBODY_ERROR_MSG}'\"";
+
+/// A body after the line with its type.
+fn body(input: &[u8]) {
+    static LOADED: LazyLock<Arc<Rules>> = LazyLock::new(|| {
+        Rules::builder(&InMemory::default()).text("fuzz.conf", RULES).build().expect("the rules are right")
+    });
+    let mut parts = input.splitn(2, |byte| *byte == b'\n');
+    let content_type = parts.next().unwrap_or_default();
+    let body = parts.next().unwrap_or_default();
+    let headers: [(&[u8], &[u8]); 1] = [(b"Content-Type", content_type)];
+    judge(&LOADED, &Request { method: b"POST", headers: &headers, ..Request::default() }, body);
 }
