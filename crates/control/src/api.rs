@@ -10,6 +10,7 @@
 //! | `GET /v1/keys`, `POST /v1/keys` | list of [`Key`]; [`CreateKey`] → [`NewKey`] |
 //! | `POST /v1/keys/{id}/rotate`, `POST /v1/keys/{id}/revoke` | [`RotateKey`] → [`NewKey`]; → [`Key`] |
 //! | `GET /v1/tls?since=SECONDS` | [`TlsReport`] |
+//! | `GET /v1/events/count?by=COLUMN,…&since=SECONDS` | [`Counts`] |
 //! | `GET /v1/events/{id}` | [`Explained`] |
 //! | `GET /v1/events?lines=N&follow=true` | one event a line, as they come |
 //! | `GET /metrics` | OpenMetrics text |
@@ -26,7 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
-use haechi_events::RequestId;
+use haechi_events::{Column, Counts, RequestId};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,13 @@ pub(crate) struct Tail {
     follow: bool,
 }
 
+/// Which events are counted, and how.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Count {
+    by: String,
+    since: u64,
+}
+
 /// Of which time.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Since {
@@ -129,6 +137,7 @@ pub(crate) fn routes(lifecycle: Arc<Lifecycle>) -> Router {
         .route("/v1/keys/{id}/revoke", post(revoke_key))
         .route("/v1/tls", get(tls))
         .route("/v1/events", get(tail))
+        .route("/v1/events/count", get(count))
         .route("/v1/events/{id}", get(event))
         .merge(metrics_routes())
         .with_state(lifecycle)
@@ -222,6 +231,19 @@ async fn event(State(lifecycle): Shared, Path(id): Path<String>) -> Result<Json<
 async fn tail(State(lifecycle): Shared, Query(tail): Query<Tail>) -> Result<Response, ApiError> {
     let stream = blocking(move || lifecycle.tail(tail.lines.min(LINES), tail.follow)).await??;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(stream)).into_response())
+}
+
+/// The kept events by columns.
+async fn count(
+    State(lifecycle): Shared,
+    Query(Count { by, since }): Query<Count>,
+) -> Result<Json<Counts>, ApiError> {
+    let by = by
+        .split(',')
+        .map(str::parse::<Column>)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|unknown| ApiError::new(StatusCode::BAD_REQUEST, unknown.to_string()))?;
+    Ok(Json(blocking(move || lifecycle.count(by, Duration::from_secs(since))).await??))
 }
 
 async fn tls(

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use haechi_edge::{EdgeStatus, Gateway, Lasting, Served};
-use haechi_events::{Metrics, Recorder, RequestId, explain};
+use haechi_events::{Column, Counter, Counts, Metrics, Recorder, RequestId, Spool, explain};
 use haechi_store::{ActivationRow, State};
 use serde::{Deserialize, Serialize};
 
@@ -221,6 +221,14 @@ impl Lifecycle {
             explanation: explain(&event),
             event: serde_json::to_value(&event).unwrap_or_default(),
         }))
+    }
+
+    /// How many requests there were in the last `since`, by these columns.
+    pub(crate) fn count(&self, by: Vec<Column>, since: Duration) -> Result<Counts, ApiError> {
+        let from = SystemTime::now().checked_sub(since).unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut counter = Counter::new(by);
+        Spool::read(self.recorder.dir(), from, |event| counter.add(&event)).map_err(ApiError::internal)?;
+        Ok(counter.finish())
     }
 
     /// The last `lines` events, and those that come if `follow` is set.

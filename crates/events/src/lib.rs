@@ -10,6 +10,7 @@
 //! written carries their weight. Refusals have a reserve of their own, and are summed up when even that is full.
 //! Control events (keys, configuration) are on disk before they are acknowledged.
 
+mod count;
 mod event;
 mod explain;
 mod id;
@@ -21,6 +22,7 @@ mod spool;
 mod text;
 mod trace;
 
+pub use count::{Column, Counter, Counts, GROUPS, Group, UnknownColumn};
 pub use event::{Event, Kind, Outcome, VerdictRecord};
 pub use explain::explain;
 pub use id::{IdText, ParseIdError, RequestId, SpanId, TraceId, random};

@@ -225,6 +225,25 @@ channels:
         .to_owned();
     let why = String::from_utf8(gateway.verb(&["why", &id]).stdout).expect("text");
     assert!(why.contains("web (a page)"), "{why}");
+    let counts = gateway.json(&["events", "count", "--by", "channel,traffic", "--format", "json"]);
+    let count = |channel: &str, traffic: &str| {
+        let groups = counts["groups"].as_array().expect("groups");
+        let group = groups.iter().find(|group| group["values"] == serde_json::json!([channel, traffic]));
+        group.map(|group| {
+            (group["count"].as_u64().expect("a number"), group["refused"].as_u64().expect("a number"))
+        })
+    };
+    assert_eq!(counts["total"], 7, "{counts}");
+    assert_eq!(count("watch", "api"), Some((2, 1)), "{counts}");
+    assert_eq!(count("web", "page"), Some((2, 1)), "{counts}");
+    assert_eq!(count("batch", "api"), Some((1, 0)), "{counts}");
+    assert_eq!(count("", "api"), Some((1, 0)), "{counts}");
+    let table = gateway.verb(&["events", "count", "--by", "traffic"]).stdout;
+    let table = String::from_utf8(table).expect("text");
+    assert!(table.contains("71.4 %") && table.contains("28.6 %"), "{table}");
+    let wrong = gateway.verb(&["events", "count", "--by", "colour"]);
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("the columns are"), "what can be asked is told");
 }
 
 #[test]

@@ -64,6 +64,7 @@ const EXPECTED: &str = r#"# EOF
 # HELP haechi_tls_handshakes_failed TLS handshakes that failed, by cause.
 # HELP haechi_upstream_duration_seconds From sending the request to the head of the response.
 # HELP haechi_upstream_errors Calls an upstream did not answer.
+# HELP haechi_upstream_retries Calls that were sent once more.
 # TYPE haechi_accept_errors counter
 # TYPE haechi_activations counter
 # TYPE haechi_build info
@@ -87,6 +88,7 @@ const EXPECTED: &str = r#"# EOF
 # TYPE haechi_tls_handshakes_failed counter
 # TYPE haechi_upstream_duration_seconds histogram
 # TYPE haechi_upstream_errors counter
+# TYPE haechi_upstream_retries counter
 # UNIT haechi_overhead_seconds seconds
 # UNIT haechi_request_duration_seconds seconds
 # UNIT haechi_snapshot_activation_timestamp_seconds seconds
@@ -125,7 +127,8 @@ haechi_tls_handshakes_total{listener=":8443",version="1.3",group="X25519MLKEM768
 haechi_upstream_duration_seconds_bucket{le="0.00005",api="orders",operation="getOrder"} 0
 haechi_upstream_duration_seconds_count{api="orders",operation="getOrder"} 1
 haechi_upstream_duration_seconds_sum{api="orders",operation="getOrder"} 0.002
-haechi_upstream_errors_total{code="connect"} 1"#;
+haechi_upstream_errors_total{code="connect"} 1
+haechi_upstream_retries_total 0"#;
 
 #[test]
 fn an_operation_is_the_same_over_snapshots() {
