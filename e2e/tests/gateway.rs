@@ -16,6 +16,8 @@ mod docs;
 mod grpc;
 #[path = "gateway/http.rs"]
 mod http;
+#[path = "gateway/identity.rs"]
+mod identity;
 #[path = "gateway/keys.rs"]
 mod keys;
 #[path = "gateway/lifecycle.rs"]

@@ -40,8 +40,8 @@ pub(crate) struct JwksUrl {
     pub(crate) host: Box<str>,
     pub(crate) port: u16,
     pub(crate) path: Box<str>,
-    /// The document is the provider's metadata (OpenID Connect Discovery), which names the keys' place.
-    pub(crate) discover: bool,
+    /// The document is the metadata (OpenID Connect Discovery) of this issuer, which names the keys' place.
+    pub(crate) issuer: Option<Box<str>>,
 }
 
 /// All providers' keys. Outlives snapshots.
@@ -199,17 +199,8 @@ impl Source {
 
     async fn keys(&self, pools: &Pools) -> Result<KeySet, String> {
         let mut document = get(pools, &self.url).await?;
-        if self.url.discover {
-            #[derive(serde::Deserialize)]
-            struct Metadata {
-                jwks_uri: String,
-            }
-            let metadata: Metadata = serde_json::from_slice(&document)
-                .map_err(|error| format!("the metadata is not usable: {error}"))?;
-            let url = JwksUrl::parse(&metadata.jwks_uri).ok_or("`jwks_uri` is not an HTTP URL")?;
-            if self.url.tls && !url.tls {
-                return Err("`jwks_uri` leaves TLS".to_owned());
-            }
+        if let Some(issuer) = &self.url.issuer {
+            let url = self.url.named_by(&document, issuer)?;
             document = get(pools, &url).await?;
         }
         KeySet::parse(&document).map_err(|error| error.to_string())
@@ -232,8 +223,28 @@ impl JwksUrl {
             host: url.host()?.trim_matches(['[', ']']).into(),
             port: url.port_u16().unwrap_or(if tls { 443 } else { 80 }),
             path: url.path_and_query()?.as_str().into(),
-            discover: false,
+            issuer: None,
         })
+    }
+
+    /// Where the issuer's metadata says that its keys are. It speaks for this issuer only (OpenID Connect Discovery, section
+    /// 4.3), and does not lead out of TLS.
+    fn named_by(&self, metadata: &[u8], issuer: &str) -> Result<Self, String> {
+        #[derive(serde::Deserialize)]
+        struct Metadata {
+            issuer: String,
+            jwks_uri: String,
+        }
+        let metadata: Metadata = serde_json::from_slice(metadata)
+            .map_err(|error| format!("the metadata is not usable: {error}"))?;
+        if metadata.issuer != issuer {
+            return Err(format!("the metadata is of the issuer `{}`", metadata.issuer.escape_debug()));
+        }
+        let url = Self::parse(&metadata.jwks_uri).ok_or("`jwks_uri` is not an HTTP URL")?;
+        if self.tls && !url.tls {
+            return Err("`jwks_uri` leaves TLS".to_owned());
+        }
+        Ok(url)
     }
 }
 
@@ -272,4 +283,33 @@ async fn read(mut body: Incoming) -> Result<BytesMut, String> {
         document.extend_from_slice(&data);
     }
     Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_speaks_for_its_issuer_and_stays_in_tls() {
+        let discover =
+            |url: &str| JwksUrl { issuer: Some("https://id".into()), ..JwksUrl::parse(url).expect("a URL") };
+        let named = |from: &str, issuer: &str, uri: &str| {
+            let metadata = serde_json::json!({"issuer": issuer, "jwks_uri": uri}).to_string();
+            discover(from).named_by(metadata.as_bytes(), "https://id").map(|url| url.to_string())
+        };
+        let (tls, plain) = ("https://id/.well-known/openid-configuration", "http://id/");
+        assert_eq!(named(tls, "https://id", "https://keys.id/a?b").as_deref(), Ok("https://keys.id:443/a?b"));
+        assert_eq!(named(plain, "https://id", "http://id/a").as_deref(), Ok("http://id:80/a"));
+        for (from, issuer, uri, why) in [
+            (tls, "https://evil", "https://keys.id/", "issuer"),
+            (tls, "https://id/", "https://keys.id/", "issuer"),
+            (tls, "https://id", "http://keys.id/", "leaves TLS"),
+            (tls, "https://id", "file:///etc/passwd", "not an HTTP URL"),
+            (tls, "https://id", "/keys", "not an HTTP URL"),
+        ] {
+            let refused = named(from, issuer, uri).expect_err(uri);
+            assert!(refused.contains(why), "{uri}: {refused}");
+        }
+        assert!(discover(tls).named_by(br#"{"jwks_uri":"https://id/"}"#, "https://id").is_err());
+    }
 }

@@ -11,12 +11,19 @@ use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::token::Algorithm;
+use crate::jws::{Algorithm, Present};
 
 /// Most keys of one provider; each is tried for a token that names none.
 const KEYS: usize = 64;
 /// Weakest RSA modulus, in bytes: 2,048 bits (RFC 7518, section 3.3).
 const RSA_MODULUS: usize = 256;
+/// Longest RSA modulus, in bytes: 8,192 bits. Longer ones only cost time.
+const RSA_LONGEST: usize = 1024;
+/// Longest RSA exponent, in bytes; every key that is met has 65,537. Verifying costs time with its length.
+const RSA_EXPONENT: usize = 4;
+/// Primes by which the moduli of a widespread chip's broken generator are told (ROCA, CVE-2017-15361): modulo each, they are
+/// powers of 65,537. Of sound keys one in 2^27 is.
+const ROCA: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 
 /// A provider's public keys.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +67,9 @@ struct Document<'a> {
     keys: Vec<&'a RawValue>,
 }
 
+/// Known members may stand only once.
 #[derive(Deserialize)]
-struct Jwk {
+pub(crate) struct Jwk {
     kty: String,
     kid: Option<Box<str>>,
     r#use: Option<String>,
@@ -72,6 +80,12 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    #[serde(default)]
+    d: Present,
+    #[serde(default)]
+    p: Present,
+    #[serde(default)]
+    k: Present,
 }
 
 // === impl KeySet ===
@@ -127,7 +141,15 @@ impl KeySet {
 // === impl Key ===
 
 impl Key {
-    fn read(jwk: Jwk) -> Result<Self, String> {
+    /// Reads a public key; why it cannot be used, if it cannot.
+    pub(crate) fn read(jwk: Jwk) -> Result<Self, String> {
+        if jwk.d.0 || jwk.p.0 || jwk.k.0 {
+            return Err(if jwk.kty == "oct" {
+                "a symmetric key never verifies tokens here".to_owned()
+            } else {
+                "it holds its private part, with which whoever reads it can sign".to_owned()
+            });
+        }
         if jwk.r#use.as_deref().is_some_and(|usage| usage != "sig") {
             return Err("not for signatures".to_owned());
         }
@@ -139,24 +161,26 @@ impl Key {
             return Err("not for verification".to_owned());
         }
         let wrong = |error: jsonwebtoken::errors::Error| error.to_string();
-        let part =
-            |part: &Option<String>, name: &str| part.clone().ok_or_else(|| format!("`{name}` is missing"));
         let (kind, key) = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
             ("RSA", _) => {
-                let (n, e) = (part(&jwk.n, "n")?, part(&jwk.e, "e")?);
-                let modulus = URL_SAFE_NO_PAD.decode(&n).map_err(|error| error.to_string())?;
-                if modulus.iter().skip_while(|byte| **byte == 0).count() < RSA_MODULUS {
-                    return Err("the RSA key is shorter than 2,048 bits".to_owned());
-                }
-                (Kind::Rsa, DecodingKey::from_rsa_components(&n, &e).map_err(wrong)?)
+                let (n, e) = (part(jwk.n.as_deref(), "n")?, part(jwk.e.as_deref(), "e")?);
+                check_rsa(&n.1, &e.1)?;
+                (Kind::Rsa, DecodingKey::from_rsa_components(n.0, e.0).map_err(wrong)?)
             }
             ("EC", Some(curve @ ("P-256" | "P-384"))) => {
-                let kind = if curve == "P-256" { Kind::P256 } else { Kind::P384 };
-                let (x, y) = (part(&jwk.x, "x")?, part(&jwk.y, "y")?);
-                (kind, DecodingKey::from_ec_components(&x, &y).map_err(wrong)?)
+                let (kind, length) = if curve == "P-256" { (Kind::P256, 32) } else { (Kind::P384, 48) };
+                let (x, y) = (part(jwk.x.as_deref(), "x")?, part(jwk.y.as_deref(), "y")?);
+                if x.1.len() != length || y.1.len() != length {
+                    return Err(format!("`x` and `y` of {curve} have {length} bytes each"));
+                }
+                (kind, DecodingKey::from_ec_components(x.0, y.0).map_err(wrong)?)
             }
             ("OKP", Some("Ed25519")) => {
-                (Kind::Ed25519, DecodingKey::from_ed_components(&part(&jwk.x, "x")?).map_err(wrong)?)
+                let x = part(jwk.x.as_deref(), "x")?;
+                if x.1.len() != 32 {
+                    return Err("`x` of Ed25519 has 32 bytes".to_owned());
+                }
+                (Kind::Ed25519, DecodingKey::from_ed_components(x.0).map_err(wrong)?)
             }
             ("oct", _) => return Err("a symmetric key never verifies tokens here".to_owned()),
             (kind, _) => return Err(format!("keys of kind `{kind}` are not supported")),
@@ -165,11 +189,17 @@ impl Key {
             Some(name) => Some(Algorithm::parse(name).ok_or_else(|| format!("`{name}` is not supported"))?),
             None => None,
         };
-        Ok(Self { id: jwk.kid, kind, algorithm, key })
+        let key = Self { id: jwk.kid, kind, algorithm, key };
+        match algorithm {
+            Some(algorithm) if !key.fits(algorithm) => {
+                Err("its `alg` is not for keys of its kind".to_owned())
+            }
+            _ => Ok(key),
+        }
     }
 
     /// Whether a token with this algorithm can be signed by this key.
-    fn fits(&self, algorithm: Algorithm) -> bool {
+    pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         let kind = match algorithm {
             Algorithm::RS256
             | Algorithm::RS384
@@ -189,6 +219,43 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({:?}, {:?})", self.id, self.kind)
     }
+}
+
+/// A member of base64url without padding: as it stands, and what it says.
+fn part<'a>(text: Option<&'a str>, name: &str) -> Result<(&'a str, Vec<u8>), String> {
+    let text = text.ok_or_else(|| format!("`{name}` is missing"))?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| format!("`{name}`: {error}"))?;
+    Ok((text, bytes))
+}
+
+fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), String> {
+    let bare = |number: &[u8]| number.iter().skip_while(|byte| **byte == 0).count();
+    if bare(modulus) < RSA_MODULUS {
+        return Err("the RSA key is shorter than 2,048 bits".to_owned());
+    }
+    if bare(modulus) > RSA_LONGEST {
+        return Err("the RSA key is longer than 8,192 bits".to_owned());
+    }
+    // With the exponent 1 every message is its own signature; an even one is none.
+    let value = exponent.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    if bare(exponent) > RSA_EXPONENT || value < 3 || value % 2 == 0 {
+        return Err("the RSA exponent is not an odd number from 3 on, of 4 bytes at most".to_owned());
+    }
+    let remainder = |prime: u32| modulus.iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % prime);
+    if ROCA.iter().all(|prime| is_power_of_65537(remainder(*prime), *prime)) {
+        return Err(
+            "the RSA key was made by a broken generator (CVE-2017-15361): it can be factored".to_owned()
+        );
+    }
+    Ok(())
+}
+
+fn is_power_of_65537(number: u32, prime: u32) -> bool {
+    let mut power = 1;
+    (0..prime).any(|_| {
+        power = power * (65_537 % prime) % prime;
+        power == number
+    })
 }
 
 // === impl JwksHandle ===

@@ -8,12 +8,14 @@
 
 mod guard;
 mod jwks;
+mod jws;
 mod keys;
 mod ring;
 mod token;
 
 pub use guard::{Accepted, IdentityGuard};
 pub use jwks::{JwksHandle, KeySet, KeySetError};
+pub use jws::Algorithm;
 pub use keys::{ApiKey, KeyError, KeyHash, KeyId, Pepper};
 pub use ring::{KeyRecord, KeyRefusal, KeyRing};
-pub use token::{Algorithm, TokenPolicy, TokenRefusal, TokenVerifier};
+pub use token::{TokenPolicy, TokenRefusal, TokenVerifier};

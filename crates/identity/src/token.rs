@@ -5,33 +5,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use haechi_guard::{CredentialKind, Principal};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::jwks::JwksHandle;
+use crate::jws::{Algorithm, Jws, JwsError, seconds};
 
 /// Longest token. Those with hundreds of groups stay below; an HTTP head has 32 KiB.
 const TOKEN: usize = 8 * 1024;
 /// Verified tokens remembered for each identity: verifying costs 50 to 100 µs, remembering 300 B.
 const REMEMBERED: usize = 16 * 1024;
-
-/// Signature algorithms that exist here. There is no symmetric one, and no `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "JOSE names, RFC 7518 section 3.1 and RFC 8037")]
-pub enum Algorithm {
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-    ES256,
-    ES384,
-    EdDSA,
-}
 
 /// What a token must be.
 #[derive(Clone, Debug)]
@@ -88,23 +72,6 @@ struct Known {
     expires: u64,
 }
 
-/// A token's header. Members that would let the token choose its own key are known, in order to be refused; `crit` and
-/// `b64` change what is signed. Known members may stand only once.
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    typ: Option<String>,
-    crit: Option<Value>,
-    b64: Option<Value>,
-    jwk: Option<Value>,
-    jku: Option<Value>,
-    x5u: Option<Value>,
-    x5c: Option<Value>,
-    zip: Option<Value>,
-    enc: Option<Value>,
-}
-
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -125,40 +92,6 @@ struct Claims {
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
-}
-
-// === impl Algorithm ===
-
-impl Algorithm {
-    /// Reads a JOSE name; case matters.
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "RS256" => Self::RS256,
-            "RS384" => Self::RS384,
-            "RS512" => Self::RS512,
-            "PS256" => Self::PS256,
-            "PS384" => Self::PS384,
-            "PS512" => Self::PS512,
-            "ES256" => Self::ES256,
-            "ES384" => Self::ES384,
-            "EdDSA" => Self::EdDSA,
-            _ => return None,
-        })
-    }
-
-    fn jose(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::RS256 => jsonwebtoken::Algorithm::RS256,
-            Self::RS384 => jsonwebtoken::Algorithm::RS384,
-            Self::RS512 => jsonwebtoken::Algorithm::RS512,
-            Self::PS256 => jsonwebtoken::Algorithm::PS256,
-            Self::PS384 => jsonwebtoken::Algorithm::PS384,
-            Self::PS512 => jsonwebtoken::Algorithm::PS512,
-            Self::ES256 => jsonwebtoken::Algorithm::ES256,
-            Self::ES384 => jsonwebtoken::Algorithm::ES384,
-            Self::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-        }
-    }
 }
 
 // === impl TokenVerifier ===
@@ -201,54 +134,36 @@ impl TokenVerifier {
 
     /// Everything but the time.
     fn examine(&self, token: &[u8], digest: &[u8; 32]) -> Result<Known, TokenRefusal> {
-        let token = std::str::from_utf8(token).map_err(|_| TokenRefusal::Form)?;
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenRefusal::Form)?;
-        let (header, claims) = message.split_once('.').ok_or(TokenRefusal::Form)?;
-        if claims.contains('.') || signature.is_empty() {
-            return Err(TokenRefusal::Form);
-        }
-        let header: Header = read(header).ok_or(TokenRefusal::Header)?;
-        let forbidden = [
-            &header.crit,
-            &header.b64,
-            &header.jwk,
-            &header.jku,
-            &header.x5u,
-            &header.x5c,
-            &header.zip,
-            &header.enc,
-        ];
-        if forbidden.iter().any(|member| member.is_some()) {
+        let jws = Jws::read(token).map_err(|error| match error {
+            JwsError::Form => TokenRefusal::Form,
+            JwsError::Header => TokenRefusal::Header,
+        })?;
+        if jws.header.jwk.is_some() {
             return Err(TokenRefusal::Header);
         }
         // RFC 9068 and RFC 7519: an ID token or a logout token of the same issuer is no access token.
-        let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
+        let kind = jws.header.typ.as_deref().map(str::to_ascii_lowercase);
         if !matches!(kind.as_deref(), None | Some("jwt" | "at+jwt" | "application/at+jwt")) {
             return Err(TokenRefusal::Header);
         }
-        let algorithm =
-            Algorithm::parse(&header.alg).filter(|algorithm| self.policy.algorithms.contains(algorithm));
-        let algorithm = algorithm.ok_or(TokenRefusal::Algorithm)?;
+        let algorithm = jws.algorithm(&self.policy.algorithms).ok_or(TokenRefusal::Algorithm)?;
         let keys = self.keys.load();
-        let mut candidates = keys.candidates(header.kid.as_deref(), algorithm).peekable();
+        let mut candidates = keys.candidates(jws.header.kid.as_deref(), algorithm).peekable();
         if candidates.peek().is_none() {
             return Err(TokenRefusal::UnknownKey);
         }
-        let signed = candidates.any(|key| {
-            jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, algorithm.jose())
-                .unwrap_or(false)
-        });
+        let signed = candidates.any(|key| jws.is_signed_by(&key.key, algorithm));
         if !signed {
             return Err(TokenRefusal::Signature);
         }
         let kept = if self.policy.claims.is_empty() {
             serde_json::Map::new()
         } else {
-            let mut all: serde_json::Map<String, Value> = read(claims).ok_or(TokenRefusal::Claims)?;
+            let mut all: serde_json::Map<String, Value> = jws.claims().ok_or(TokenRefusal::Claims)?;
             all.retain(|name, _| self.policy.claims.contains(name));
             all
         };
-        let claims: Claims = read(claims).ok_or(TokenRefusal::Claims)?;
+        let claims: Claims = jws.claims().ok_or(TokenRefusal::Claims)?;
         if claims.iss != self.policy.issuer {
             return Err(TokenRefusal::Issuer);
         }
@@ -307,17 +222,6 @@ impl TokenVerifier {
         }
         remembered.tokens.insert(digest, known.clone());
     }
-}
-
-/// A part of a token: base64url without padding, JSON, known members only once.
-fn read<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
-}
-
-/// A NumericDate (RFC 7519, section 2) in whole seconds.
-fn seconds(date: f64) -> Option<u64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
-    (0.0..1e15).contains(&date).then_some(date as u64)
 }
 
 // === impl OneOrMany ===

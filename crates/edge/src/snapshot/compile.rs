@@ -262,8 +262,8 @@ impl Compiler<'_> {
                     }
                 };
             }
-            JwksSource::Url(url) => jwks_url(url, "", false),
-            JwksSource::Discover(issuer) => jwks_url(issuer, "/.well-known/openid-configuration", true),
+            JwksSource::Url(url) => jwks_url(url, None),
+            JwksSource::Discover(url) => jwks_url(url, Some(&jwt.issuer)),
         };
         let source = self.lasting.jwks.source(url);
         let handle = source.handle().clone();
@@ -536,13 +536,18 @@ fn contracted(settings: &OperationSettings, operation: &Arc<haechi_contract::Ope
     }
 }
 
-fn jwks_url(url: &haechi_config::value::HttpUrl, suffix: &str, discover: bool) -> JwksUrl {
+/// Where a key set is, or the metadata of `issuer` that names it.
+fn jwks_url(url: &haechi_config::value::HttpUrl, issuer: Option<&str>) -> JwksUrl {
+    let path = match issuer {
+        Some(_) => format!("{}/.well-known/openid-configuration", url.path.trim_end_matches('/')),
+        None => url.path.clone(),
+    };
     JwksUrl {
         tls: url.tls,
         host: url.host.as_str().into(),
         port: url.port,
-        path: format!("{}{suffix}", if discover { url.path.trim_end_matches('/') } else { &url.path }).into(),
-        discover,
+        path: path.into(),
+        issuer: issuer.map(Into::into),
     }
 }
 

@@ -7,8 +7,8 @@ use http::Method;
 use super::*;
 use crate::keys::Pepper;
 use crate::ring::KeyRecord;
-use crate::token::{Algorithm, TokenPolicy};
-use crate::{JwksHandle, KeySet};
+use crate::token::TokenPolicy;
+use crate::{Algorithm, JwksHandle, KeySet};
 
 fn judge(guard: &IdentityGuard, headers: &[(&str, &str)]) -> (Verdict, Option<Arc<Principal>>) {
     let mut builder = HeadersBuilder::with_capacity(4, 256);

@@ -1,6 +1,8 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::KeySet;
@@ -80,7 +82,14 @@ fn what_the_header_may_not_say_is_refused() {
         (r#"{"alg":"ES256","kid":"a","jwk":{}}"#, Header),
         (r#"{"alg":"ES256","kid":"a","x5u":"https://evil"}"#, Header),
         (r#"{"alg":"ES256","kid":"a","x5c":[]}"#, Header),
-        (r#"{"alg":"ES256","kid":"a","crit":["b64"],"b64":false}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","crit":["exp"]}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","crit":null}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","jwk":null}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","b64":false}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","zip":"DEF"}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","enc":"A128GCM"}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","kid":"a"}"#, Header),
+        (r#"{"alg":"ES256","kid":"a","typ":"dpop+jwt"}"#, Header),
         (r#"{"alg":"ES256","kid":"a","typ":"logout+jwt"}"#, Header),
         (r#"{"alg":"none","alg":"ES256","kid":"a"}"#, Header),
         (r#"{"kid":"a"}"#, Header),
@@ -114,6 +123,46 @@ fn what_the_claims_may_not_say_is_refused() {
     }
     let leeway = CLAIMS.replace("\"exp\":1000", "\"exp\":671");
     assert!(verify(&issuer, &issuer.sign(HEADER, &leeway)).is_ok());
+}
+
+/// Clocks that differ: the last second in which a token is taken, and the next one, at both ends.
+#[test]
+fn a_token_holds_from_its_first_second_to_its_last() {
+    let issuer = Issuer::new("a");
+    let verifier = verifier(&json!({"keys": [issuer.jwk]}));
+    let token = issuer.sign(HEADER, CLAIMS);
+    for (now, expected) in
+        [(469, Some(TokenRefusal::NotYet)), (470, None), (1029, None), (1030, Some(TokenRefusal::Expired))]
+    {
+        assert_eq!(verifier.verify(token.as_bytes(), at(now)).err(), expected, "{now}");
+    }
+}
+
+#[test]
+fn a_token_of_8_kib_is_read_and_a_longer_one_is_not() {
+    let issuer = Issuer::new("a");
+    let with = |padding: usize| {
+        let claims = CLAIMS.replace("{", &format!(r#"{{"p":"{}","#, "x".repeat(padding)));
+        issuer.sign(HEADER, &claims)
+    };
+    let padding = (0..TOKEN).rev().find(|padding| with(*padding).len() <= TOKEN).expect("some fit");
+    assert!(verify(&issuer, &with(padding)).is_ok());
+    assert_eq!(verify(&issuer, &with(padding + 3)), Err(TokenRefusal::TooLong));
+}
+
+/// The key's own `alg`, its `use` and the policy each narrow what it may sign.
+#[test]
+fn an_algorithm_cannot_be_swapped_for_another_of_the_same_key() {
+    let mut issuer = Issuer::new("a");
+    issuer.jwk["alg"] = json!("ES384");
+    assert_eq!(verify(&issuer, &issuer.sign(HEADER, CLAIMS)), Err(TokenRefusal::UnknownKey));
+    issuer.jwk["alg"] = json!("ES256");
+    assert!(verify(&issuer, &issuer.sign(HEADER, CLAIMS)).is_ok());
+    issuer.jwk["use"] = json!("enc");
+    assert_eq!(verify(&issuer, &issuer.sign(HEADER, CLAIMS)), Err(TokenRefusal::UnknownKey));
+    issuer.jwk["use"] = json!("sig");
+    issuer.jwk["d"] = json!("AA");
+    assert_eq!(verify(&issuer, &issuer.sign(HEADER, CLAIMS)), Err(TokenRefusal::UnknownKey), "published");
 }
 
 #[test]
@@ -173,6 +222,15 @@ fn keys_that_must_not_verify_are_left_out() {
     let set = set.expect("a key set");
     assert_eq!((set.len(), set.skipped().len()), (0, 3));
     assert!(KeySet::parse(b"[]").is_err());
+    let mut modulus = [0xff; 256];
+    modulus[255] = 0xfd;
+    for exponent in [&[1][..], &[0, 1], &[4], &[1, 0, 0, 0, 1], &[]] {
+        let (n, e) = (URL_SAFE_NO_PAD.encode(modulus), URL_SAFE_NO_PAD.encode(exponent));
+        let set = json!({"keys": [{"kty": "RSA", "n": n, "e": e}]}).to_string();
+        assert!(KeySet::parse(set.as_bytes()).expect("a key set").is_empty(), "{exponent:?}");
+    }
+    let repeated = br#"{"keys":[{"kty":"oct","kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}"#;
+    assert!(KeySet::parse(repeated).expect("a key set").skipped()[0].contains("duplicate"));
     let many: Vec<_> = (0..65).map(|_| json!({"kty": "oct"})).collect();
     assert!(KeySet::parse(json!({ "keys": many }).to_string().as_bytes()).is_err());
 }
