@@ -198,6 +198,21 @@ pub struct Jwt {
     pub algorithms: Vec<String>,
     /// How far clocks may differ.
     pub leeway: Duration,
+    /// Which tokens need a proof of possession.
+    pub dpop: Dpop,
+    /// Whether a proof holds a nonce of the gateway's.
+    pub dpop_nonce: bool,
+}
+
+/// Which tokens need a proof of possession (RFC 9449). The later, the stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dpop {
+    /// None.
+    Off,
+    /// Those that are bound to a key.
+    Allowed,
+    /// All; those that are not bound are refused.
+    Required,
 }
 
 /// Where a provider's public keys are.

@@ -12,9 +12,9 @@ use haechi_guard::Mode;
 
 use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
-    Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Compress, Control, Deal, Events, Identity,
-    JwksSource, Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice, Settings,
-    Timeouts, Tls, Validate,
+    Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Compress, Control, Deal, Dpop, Events,
+    Identity, JwksSource, Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice,
+    Settings, Timeouts, Tls, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -368,7 +368,24 @@ fn jwt(node: &Node, mistakes: &mut Mistakes) -> Option<Jwt> {
     let algorithms = algorithms(&fields, mistakes);
     let jwks = fields.require("jwks", mistakes).and_then(|node| jwks(node, issuer.as_deref(), mistakes));
     let leeway = fields.scalar("leeway", mistakes);
-    Some(Jwt { issuer: issuer?, audience, jwks: jwks?, algorithms, leeway: leeway? })
+    let dpop = match fields.get("dpop") {
+        Some(node) => {
+            let words = [("off", Dpop::Off), ("allowed", Dpop::Allowed), ("required", Dpop::Required)];
+            word(node, &words, mistakes)?
+        }
+        None => Dpop::Allowed,
+    };
+    let dpop_nonce = match fields.get("dpop_nonce") {
+        Some(node) => {
+            let required = word(node, &[("off", false), ("required", true)], mistakes)?;
+            if required && dpop == Dpop::Off {
+                mistakes.value(node.place, "without `dpop` there is no proof to hold a nonce");
+            }
+            required
+        }
+        None => false,
+    };
+    Some(Jwt { issuer: issuer?, audience, jwks: jwks?, algorithms, leeway: leeway?, dpop, dpop_nonce })
 }
 
 fn algorithms(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Vec<String> {

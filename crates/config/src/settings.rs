@@ -390,6 +390,19 @@ pub(crate) static JWT: Section = Section {
             "Signature algorithms that are accepted; symmetric ones and `none` do not exist here.",
         ),
         setting("leeway", Form::Duration, "30s", "How far clocks may differ."),
+        setting(
+            "dpop",
+            Form::Word(&["off", "allowed", "required"]),
+            "allowed",
+            "Proof of possession (RFC 9449): `allowed` asks it of tokens that are bound to a key (`cnf.jkt`); `required` takes no other \
+             token; `off` lets whoever has a bound token use it.",
+        ),
+        setting(
+            "dpop_nonce",
+            Form::Word(&["off", "required"]),
+            "off",
+            "Whether a proof holds a nonce that the gateway gave out in the last 2 to 4 minutes.",
+        ),
     ],
 };
 

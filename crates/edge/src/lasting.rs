@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haechi_acme::Acme;
 use haechi_events::Metrics;
-use haechi_identity::{KeyRing, Pepper};
+use haechi_identity::{KeyRing, Pepper, Proofs};
 use haechi_limits::Counters;
 use haechi_upstream::Registry;
 
@@ -24,6 +24,8 @@ pub struct Lasting {
     pub metrics: Arc<Metrics>,
     /// Health, breakers and budgets of upstreams.
     pub upstreams: Arc<Registry>,
+    /// The proofs of possession that were used.
+    pub(crate) proofs: Arc<Proofs>,
     pub(crate) jwks: Arc<Jwks>,
     pub(crate) acme: Arc<Acme>,
     pub(crate) handshakes: Handshakes,
@@ -72,10 +74,16 @@ impl Lasting {
         let tickets = tls::tickets().map_err(|error| {
             GatewayError::new("cannot make keys for session tickets", std::io::Error::other(error))
         })?;
+        let mut nonce_key = [0; 32];
+        aws_lc_rs::rand::fill(&mut nonce_key).map_err(|error| {
+            GatewayError::new("cannot make a key for nonces", std::io::Error::other(error))
+        })?;
+        let proofs = Arc::new(Proofs::new(nonce_key));
         Ok(Arc::new(Self {
             keys,
             counters: Arc::default(),
             metrics,
+            proofs,
             upstreams,
             jwks,
             acme,

@@ -15,7 +15,7 @@ use haechi_events::{TraceContext, VerdictRecord, is_sampled};
 use haechi_guard::{Arrival, Exchange, Guard, Mode, Remedy, Verdict};
 use haechi_upstream::{OutBody, Sent, UpstreamError};
 use haechi_wire::forwarded::{ClientView, Scheme};
-use haechi_wire::{CanonicalPath, Query, Refusal};
+use haechi_wire::{Authority, CanonicalPath, Query, Refusal};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -66,6 +66,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
         worker,
         snapshot,
         client: view.addr,
+        asked: view.host,
         secure: view.proto.map_or(peer.tls.is_some(), |proto| proto == Scheme::Https),
         tls: peer.tls.as_ref(),
         trace,
@@ -132,6 +133,8 @@ struct Call<'a> {
     snapshot: &'a Arc<Snapshot>,
     client: IpAddr,
     secure: bool,
+    /// The host the caller asked for, where a trusted proxy says so.
+    asked: Option<Authority>,
     tls: Option<&'a TlsFacts>,
     trace: TraceContext,
     /// The caller speaks gRPC.
@@ -165,6 +168,7 @@ impl Call<'_> {
             Kind::Service => Traffic::of_request(&request.method, &path, &request.headers),
         });
 
+        let asked = self.asked.take();
         let tls = self.tls;
         let arrival = Arrival {
             host,
@@ -178,6 +182,7 @@ impl Call<'_> {
         let mut exchange = Exchange {
             now: request.now,
             client: self.client,
+            authority: asked.as_ref().or(request.authority.as_ref()),
             method: &request.method,
             path: &path,
             query: &query,

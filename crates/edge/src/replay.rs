@@ -152,6 +152,7 @@ impl Evaluator {
         let mut exchange = Exchange {
             now: recorded.time,
             client: recorded.client,
+            authority: None,
             method: &recorded.method,
             path: &recorded.path,
             query: &recorded.query,

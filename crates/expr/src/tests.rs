@@ -67,6 +67,7 @@ impl Call {
             // A Thursday: 2026-12-24T18:30:05Z.
             now: UNIX_EPOCH + Duration::from_secs(1_798_137_005),
             client: self.client,
+            authority: None,
             method: &Method::GET,
             path: &self.path,
             query: &self.query,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use haechi_wire::{CanonicalPath, Headers, Query};
+use haechi_wire::{Authority, CanonicalPath, Headers, Query};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::{Principal, Verdict};
@@ -18,6 +18,8 @@ pub struct Exchange<'a> {
     pub now: SystemTime,
     /// The caller's address: the peer, or what trusted proxies say of it.
     pub client: IpAddr,
+    /// The host and port the caller asked for.
+    pub authority: Option<&'a Authority>,
     /// The request's method.
     pub method: &'a Method,
     /// The one normalised path.

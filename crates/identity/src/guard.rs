@@ -3,18 +3,27 @@
 use std::sync::Arc;
 
 use haechi_guard::{Denial, Exchange, Guard, Principal, Reason, Remedy, Verdict};
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, StatusCode};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::dpop::{ALGORITHMS, Binding, Dpop, ProofRefusal, Proofs, Scheme};
 use crate::keys::ApiKey;
 use crate::ring::KeyRing;
 use crate::token::{TokenRefusal, TokenVerifier};
 
+/// A server's nonce (RFC 9449, section 9).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
 /// One way to prove who is calling.
 #[derive(Clone, Debug)]
 pub enum Accepted {
-    /// `Authorization: Bearer` with a token.
-    Token(Arc<TokenVerifier>),
+    /// `Authorization: Bearer` or `DPoP` with a token.
+    Token {
+        /// Verifies the token.
+        verifier: Arc<TokenVerifier>,
+        /// Who may use it.
+        binding: Binding,
+    },
     /// A header with an API key.
     Key {
         /// The entry under `identity:`.
@@ -52,12 +61,22 @@ impl IdentityGuard {
         let challenge = |invalid: &str| {
             let mut schemes: Vec<String> = Vec::new();
             for accepted in &accepted {
-                let scheme = match accepted {
-                    Accepted::Token(_) => format!("Bearer realm=\"haechi\"{invalid}"),
-                    Accepted::Key { header, .. } => format!("ApiKey realm=\"haechi\", header=\"{header}\""),
+                let bearer = || format!("Bearer realm=\"haechi\"{invalid}");
+                let dpop = || format!("DPoP realm=\"haechi\", algs=\"{ALGORITHMS}\"{invalid}");
+                let ways = match accepted {
+                    Accepted::Token { binding, .. } => match binding.dpop {
+                        Dpop::Off => vec![bearer()],
+                        Dpop::Allowed => vec![bearer(), dpop()],
+                        Dpop::Required => vec![dpop()],
+                    },
+                    Accepted::Key { header, .. } => {
+                        vec![format!("ApiKey realm=\"haechi\", header=\"{header}\"")]
+                    }
                 };
-                if !schemes.contains(&scheme) {
-                    schemes.push(scheme);
+                for way in ways {
+                    if !schemes.contains(&way) {
+                        schemes.push(way);
+                    }
                 }
             }
             HeaderValue::from_str(&schemes.join(", ")).ok()
@@ -66,14 +85,33 @@ impl IdentityGuard {
         Self { accepted, challenge: plain, challenge_invalid: invalid }
     }
 
-    fn look(&self, accepted: &Accepted, exchange: &Exchange<'_>) -> Finding {
+    fn look(&self, accepted: &Accepted, exchange: &mut Exchange<'_>) -> Finding {
         match accepted {
-            Accepted::Token(verifier) => {
-                let Some(token) = exchange.headers.get("authorization").and_then(bearer) else {
+            Accepted::Token { verifier, binding } => {
+                let headers = exchange.headers;
+                let Some((scheme, token)) = headers.get("authorization").and_then(Scheme::read) else {
                     return Finding::Absent;
                 };
+                if scheme == Scheme::Dpop && binding.dpop == Dpop::Off {
+                    return Finding::Absent;
+                }
                 match verifier.verify(token, exchange.now) {
-                    Ok(principal) => Finding::Proven(principal),
+                    Ok(verified) => match binding.check(exchange, scheme, token, verified.bound) {
+                        Ok(()) => {
+                            if binding.nonce
+                                && let Some(nonce) = nonce(&binding.proofs, exchange)
+                            {
+                                exchange.response_headers.push((DPOP_NONCE, nonce));
+                            }
+                            Finding::Proven(verified.principal)
+                        }
+                        Err(refusal) => Finding::Refused(proof_refused(
+                            refusal,
+                            exchange,
+                            &binding.proofs,
+                            verifier.identity(),
+                        )),
+                    },
                     Err(refusal) => {
                         let mut denial = self.refused(refusal.code(), refusal.detail(), verifier.identity());
                         if refusal == TokenRefusal::UnknownKey {
@@ -188,10 +226,39 @@ impl Guard for IdentityGuard {
     }
 }
 
-/// The token of `Authorization: Bearer`; the scheme in any case (RFC 9110, section 11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+/// The caller is told what to mend in its proof (RFC 9449, sections 7.1 and 9): who has only the token learns nothing that
+/// the standard does not say.
+fn proof_refused(
+    refusal: ProofRefusal,
+    exchange: &Exchange<'_>,
+    proofs: &Proofs,
+    identity: &Arc<str>,
+) -> Box<Denial> {
+    let reason = Reason::new(refusal.code(), refusal.detail()).at("DPoP").rule(identity.to_string());
+    if refusal == ProofRefusal::Full {
+        let detail = "No more proofs of possession can be taken at the moment.";
+        let denial = Denial::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail, reason);
+        return Box::new(denial.header(RETRY_AFTER, Proofs::retry_after(exchange.now).into()));
+    }
+    let detail = format!("This call does not prove that its sender may use the token: {}.", refusal.detail());
+    let mut denial = Denial::new(StatusCode::UNAUTHORIZED, "proof-refused", detail, reason);
+    let challenge = format!(
+        "DPoP realm=\"haechi\", algs=\"{ALGORITHMS}\", error=\"{}\", error_description=\"{}\"",
+        refusal.error(),
+        refusal.detail()
+    );
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        denial = denial.header(WWW_AUTHENTICATE, challenge);
+    }
+    match nonce(proofs, exchange) {
+        Some(nonce) if refusal == ProofRefusal::Nonce => denial = denial.header(DPOP_NONCE, nonce),
+        _ => {}
+    }
+    Box::new(denial)
+}
+
+fn nonce(proofs: &Proofs, exchange: &Exchange<'_>) -> Option<HeaderValue> {
+    HeaderValue::try_from(proofs.nonce(exchange.now)).ok()
 }
 
 #[cfg(test)]

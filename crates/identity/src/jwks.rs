@@ -67,7 +67,7 @@ struct Document<'a> {
     keys: Vec<&'a RawValue>,
 }
 
-/// Known members may stand only once.
+/// A key as it is written. Known members may stand only once.
 #[derive(Deserialize)]
 pub(crate) struct Jwk {
     kty: String,
@@ -135,6 +135,32 @@ impl KeySet {
         self.keys
             .iter()
             .filter(move |key| key.fits(algorithm) && id.is_none_or(|id| key.id.as_deref() == Some(id)))
+    }
+}
+
+// === impl Jwk ===
+
+impl Jwk {
+    /// The members that make the key, in the order and spelling that its thumbprint is taken of (RFC 7638, section 3.2).
+    pub(crate) fn canonical(&self) -> Option<String> {
+        // Base64url has nothing that JSON would escape.
+        let member = |text: &Option<String>| {
+            text.clone().filter(|text| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| !bytes.is_empty()))
+        };
+        let curve = self.crv.as_deref();
+        Some(match (self.kty.as_str(), curve) {
+            ("RSA", _) => {
+                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, member(&self.e)?, member(&self.n)?)
+            }
+            ("EC", Some(curve @ ("P-256" | "P-384"))) => {
+                let (x, y) = (member(&self.x)?, member(&self.y)?);
+                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+            ("OKP", Some("Ed25519")) => {
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, member(&self.x)?)
+            }
+            _ => return None,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use haechi_guard::{CredentialKind, Principal};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::dpop::Thumbprint;
 use crate::jwks::JwksHandle;
 use crate::jws::{Algorithm, Jws, JwsError, seconds};
 
@@ -32,6 +33,15 @@ pub struct TokenPolicy {
     pub leeway: Duration,
     /// The claims that are remembered with a principal, by name: those that expressions speak of.
     pub claims: Vec<String>,
+}
+
+/// What a good token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Whom it proves.
+    pub principal: Arc<Principal>,
+    /// The key that its sender has to hold (`cnf.jkt`, RFC 9449, section 6.1).
+    pub bound: Option<Thumbprint>,
 }
 
 /// Verifies tokens of one identity.
@@ -67,7 +77,7 @@ struct Remembered {
 
 #[derive(Clone, Debug)]
 struct Known {
-    principal: Arc<Principal>,
+    verified: Verified,
     not_before: u64,
     expires: u64,
 }
@@ -85,6 +95,13 @@ struct Claims {
     scp: Option<OneOrMany>,
     client_id: Option<String>,
     azp: Option<String>,
+    cnf: Option<Confirmation>,
+}
+
+/// What the token is bound to (RFC 7800). Other ways to be bound are not understood, and hence passed over (section 3.1).
+#[derive(Deserialize)]
+struct Confirmation {
+    jkt: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -107,11 +124,11 @@ impl TokenVerifier {
         &self.policy.identity
     }
 
-    /// Whom a token proves.
+    /// Whom a token proves. A token that is bound proves it of the holder of its key only: that is for the caller to check.
     ///
     /// # Errors
     /// See [`TokenRefusal`].
-    pub fn verify(&self, token: &[u8], now: SystemTime) -> Result<Arc<Principal>, TokenRefusal> {
+    pub fn verify(&self, token: &[u8], now: SystemTime) -> Result<Verified, TokenRefusal> {
         if token.len() > TOKEN {
             return Err(TokenRefusal::TooLong);
         }
@@ -125,11 +142,11 @@ impl TokenVerifier {
                 let known = self.examine(token, &digest)?;
                 self.check_time(&known, now)?;
                 self.remember(digest, &known, generation, now);
-                return Ok(known.principal);
+                return Ok(known.verified);
             }
         };
         self.check_time(&known, now)?;
-        Ok(known.principal)
+        Ok(known.verified)
     }
 
     /// Everything but the time.
@@ -172,6 +189,10 @@ impl TokenVerifier {
         }
         let expires = seconds(claims.exp).ok_or(TokenRefusal::Claims)?;
         let not_before = claims.nbf.map_or(Some(0), seconds).ok_or(TokenRefusal::Claims)?;
+        let bound = match claims.cnf.as_ref().and_then(|bound| bound.jkt.as_deref()) {
+            Some(thumbprint) => Some(Thumbprint::parse(thumbprint).ok_or(TokenRefusal::Claims)?),
+            None => None,
+        };
         let scopes = claims
             .scope
             .iter()
@@ -188,7 +209,8 @@ impl TokenVerifier {
             scopes: scopes.filter(|scope| !scope.is_empty()).map(Arc::from).collect(),
             claims: kept,
         };
-        Ok(Known { principal: Arc::new(principal), not_before, expires })
+        let verified = Verified { principal: Arc::new(principal), bound };
+        Ok(Known { verified, not_before, expires })
     }
 
     fn check_time(&self, known: &Known, now: u64) -> Result<(), TokenRefusal> {

@@ -188,6 +188,7 @@ mod tests {
             headers: &Headers::new(),
             arrival: haechi_guard::Arrival::default(),
             channel: "",
+            authority: None,
             api: "a",
             operation: "o",
             principal,

@@ -1,11 +1,12 @@
 //! Changes of what holds for all APIs: the gateway itself, its listeners, limits and identities.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{ALL, Changes, Effect, maybe, written};
 use crate::config::Config;
-use crate::model::{Acme, ApiKey, Challenge, Identity, JwksSource, Jwt, Listen, Tls};
+use crate::model::{Acme, ApiKey, Challenge, Dpop, Identity, JwksSource, Jwt, Listen, Tls};
 use crate::value::{show_duration, show_size};
 
 impl Changes {
@@ -231,6 +232,17 @@ impl Changes {
         }
         let leeway = format!("leeway of identity `{name}`");
         self.ordered("identity", ALL, &leeway, (old.leeway, new.leeway), |time| show_duration(*time));
+        // Compared the other way round: what is stricter is later.
+        let dpop = |dpop: &Reverse<Dpop>| match dpop.0 {
+            Dpop::Off => "off".to_owned(),
+            Dpop::Allowed => "allowed".to_owned(),
+            Dpop::Required => "required".to_owned(),
+        };
+        let name = format!("dpop of identity `{name}`");
+        self.ordered("identity", ALL, &name, (Reverse(old.dpop), Reverse(new.dpop)), dpop);
+        let nonce = |nonce: &Reverse<bool>| if nonce.0 { "required" } else { "off" }.to_owned();
+        let name = name.replacen("dpop", "dpop_nonce", 1);
+        self.ordered("identity", ALL, &name, (Reverse(old.dpop_nonce), Reverse(new.dpop_nonce)), nonce);
     }
 
     fn api_key(&mut self, name: &str, old: &ApiKey, new: &ApiKey) {

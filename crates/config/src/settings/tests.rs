@@ -227,6 +227,8 @@ fn others() -> Vec<(&'static str, Value)> {
         ("/identity/user/jwt/jwks", json!("file:jwks.json")),
         ("/identity/user/jwt/algorithms", json!(["ES256"])),
         ("/identity/user/jwt/leeway", json!("1s")),
+        ("/identity/user/jwt/dpop", json!("required")),
+        ("/identity/user/jwt/dpop_nonce", json!("required")),
         ("/identity/client/api_key/header", json!("X-Other")),
         ("/identity/client/api_key/collection", json!("others")),
         ("/plans/small/rate", json!("6/s")),

@@ -12,7 +12,9 @@ use haechi_config::{
 };
 use haechi_contract::{ApiIndex, Contract, HeadOptions, RouterBuilder};
 use haechi_guard::{Guard, Mode};
-use haechi_identity::{Accepted, Algorithm, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier};
+use haechi_identity::{
+    Accepted, Algorithm, Binding, Dpop, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier,
+};
 use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
@@ -221,7 +223,16 @@ impl Compiler<'_> {
                         leeway: jwt.leeway,
                         claims: self.claims.clone(),
                     };
-                    Accepted::Token(Arc::new(TokenVerifier::new(policy, keys)))
+                    let binding = Binding {
+                        dpop: match jwt.dpop {
+                            model::Dpop::Off => Dpop::Off,
+                            model::Dpop::Allowed => Dpop::Allowed,
+                            model::Dpop::Required => Dpop::Required,
+                        },
+                        nonce: jwt.dpop_nonce,
+                        proofs: self.lasting.proofs.clone(),
+                    };
+                    Accepted::Token { verifier: Arc::new(TokenVerifier::new(policy, keys)), binding }
                 }
             };
             identities.accepted.insert(name.clone(), accepted);

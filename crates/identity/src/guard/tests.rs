@@ -26,6 +26,7 @@ fn judge(guard: &IdentityGuard, headers: &[(&str, &str)]) -> (Verdict, Option<Ar
         headers: &headers,
         arrival: haechi_guard::Arrival::default(),
         channel: "",
+        authority: None,
         api: "a",
         operation: "o",
         principal: None,
@@ -55,7 +56,10 @@ fn guard() -> (IdentityGuard, ApiKey) {
     };
     let verifier = TokenVerifier::new(policy, Arc::new(JwksHandle::new(KeySet::default())));
     let accepted = vec![
-        Accepted::Token(Arc::new(verifier)),
+        Accepted::Token {
+            verifier: Arc::new(verifier),
+            binding: Binding { dpop: Dpop::Allowed, nonce: false, proofs: Arc::new(Proofs::new([2; 32])) },
+        },
         Accepted::Key {
             identity: "partner".into(),
             header: "x-api-key".into(),
@@ -76,7 +80,10 @@ fn a_call_without_credentials_is_told_which_it_needs() {
     let denial = denial(judge(&guard, &[]).0);
     assert_eq!((denial.status, denial.problem), (StatusCode::UNAUTHORIZED, "credentials-required"));
     let challenge = denial.headers.first().expect("a challenge").1.to_str().expect("text").to_owned();
-    assert_eq!(challenge, r#"Bearer realm="haechi", ApiKey realm="haechi", header="x-api-key""#);
+    assert_eq!(
+        challenge,
+        r#"Bearer realm="haechi", DPoP realm="haechi", algs="ES256 ES384 EdDSA PS256 RS256", ApiKey realm="haechi", header="x-api-key""#
+    );
 }
 
 #[test]
