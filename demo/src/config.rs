@@ -138,12 +138,12 @@ apis:
 "#
     );
     for (name, guarded) in APIS {
-        let Some(upstream) = shop.address(name) else { continue };
-        // Many small calls at once: they share a connection.
-        let more = if name == "notifications" { ", protocol: http2" } else { "" };
+        let urls: Vec<_> =
+            shop.instances(name).iter().map(|instance| format!("\"http://{instance}\"")).collect();
+        let (urls, patience) = (urls.join(", "), patience(name));
         let _ = write!(
             yaml,
-            "  {name}:\n    openapi: ./{name}.yaml\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s{more} }}\n    {guarded}\n"
+            "  {name}:\n    openapi: ./{name}.yaml\n    upstream: {{ urls: [{urls}], {patience} }}\n    {guarded}\n"
         );
     }
     if let Some(upstream) = shop.address(PAGES) {
@@ -153,6 +153,25 @@ apis:
         );
     }
     yaml
+}
+
+/// How a service is called, and what happens when it fails.
+fn patience(name: &str) -> &'static str {
+    match name {
+        // Cold, it takes most of a second, and more where the machine is busy.
+        "functions" => "timeout: 8s, try_timeout: 4s",
+        // Many small calls at once: they share a connection.
+        "notifications" => "timeout: 5s, protocol: http2",
+        // Everybody needs it. When it is down, it is let alone until it is up, and callers are told so at once.
+        "orders" => "timeout: 5s, breaker: { failures: 50%, open: 2s }",
+        // One of two is away now and then: what was read from it is read from the other, and soon it is not asked at all.
+        "stores" => {
+            "timeout: 5s, try_timeout: 2s,
+      retries: { on: [reset, timeout, 503] }, ejection: { failures: 3, for: 1s, longest: 4s },
+      health: { path: /healthz, interval: 500ms, unhealthy: 2 }"
+        }
+        _ => "timeout: 5s",
+    }
 }
 
 /// Writes configuration, contracts and a certificate into `dir`; the certificate.

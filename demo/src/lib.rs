@@ -34,5 +34,5 @@ pub use attacks::Family;
 pub use config::{FILES, config_yaml, tls};
 pub use run::{BoxFuture, ChannelCount, DemoError, DemoOptions, Gateway, GatewaySetup, StartGateway, run};
 pub use shop::Shop;
-pub use summary::{AttackSummary, GatewayCount, Latency, Legitimate, LineSummary, Summary};
+pub use summary::{AttackSummary, GatewayCount, Latency, Legitimate, LineSummary, Summary, Upstreams};
 pub use view::{Size, size};

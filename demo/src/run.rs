@@ -16,7 +16,7 @@ use crate::config;
 use crate::day::Day;
 use crate::naive::Naive;
 use crate::shop::Shop;
-use crate::summary::Summary;
+use crate::summary::{Summary, Upstreams};
 use crate::tally::{Counts, Tally};
 use crate::view;
 
@@ -36,6 +36,9 @@ pub trait Gateway: Send + Sync {
 
     /// How many requests it has counted, by channel.
     fn channels(&self) -> BoxFuture<Result<Vec<ChannelCount>, String>>;
+
+    /// How many calls it has sent once more because a service failed.
+    fn retried(&self) -> BoxFuture<Result<u64, String>>;
 
     /// The socket on which it can be asked.
     fn socket(&self) -> PathBuf;
@@ -116,8 +119,9 @@ pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, D
         eprintln!("{title}");
     }
     if let Front::Haechi(gateway) = &front {
-        let socket = gateway.socket();
-        eprintln!("look inside: haechi events tail --follow --socket {}", socket.display());
+        // Without the `.` that stands for the configuration's directory.
+        let socket: PathBuf = gateway.socket().components().collect();
+        eprintln!("look closer: haechi events count --by channel,traffic --socket {}", socket.display());
     }
     let show = tokio::spawn(view::show(
         tally.clone(),
@@ -127,6 +131,7 @@ pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, D
         title,
         options.live,
     ));
+    let faltering = shop.falter();
     let mut customers = channels::open(&floor, keys);
     let mut attackers = attacks::let_loose(&options.attacks, &floor, &shop);
     match options.run_for {
@@ -145,12 +150,14 @@ pub async fn run(options: DemoOptions, start: StartGateway) -> Result<Summary, D
     while customers.join_next().await.is_some() {}
     while attackers.join_next().await.is_some() {}
     show.abort();
+    faltering.abort();
     let counts = tally.snapshot();
     for complaint in &counts.complaints {
         eprintln!("complaint: {complaint}");
     }
     let seen = front.seen(&counts).await?;
-    let summary = Summary::new(&counts, seen.as_deref(), &options.attacks, &shop.data);
+    let upstreams = front.retried().await?.map(|retried| Upstreams { away: shop.faltered(), retried });
+    let summary = Summary::new(&counts, seen.as_deref(), upstreams, &options.attacks, &shop.data);
     front.stop().await;
     Ok(summary)
 }
@@ -222,6 +229,14 @@ impl Front {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(Some(seen))
+    }
+
+    /// How many calls the gateway has sent once more.
+    async fn retried(&self) -> Result<Option<u64>, DemoError> {
+        match self {
+            Self::Haechi(gateway) => gateway.retried().await.map(Some).map_err(DemoError),
+            Self::Naive(_) => Ok(None),
+        }
     }
 
     async fn stop(self) {

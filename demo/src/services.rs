@@ -15,6 +15,7 @@ pub(crate) mod orders;
 pub(crate) mod pages;
 pub(crate) mod payments;
 pub(crate) mod receipts;
+pub(crate) mod replica;
 pub(crate) mod stores;
 mod told;
 pub(crate) mod transfers;

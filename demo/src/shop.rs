@@ -13,13 +13,16 @@ use crate::data::Data;
 use crate::idp::Idp;
 use crate::services::{
     accounts, calls, cash, coupons, delivery, events, fraud, functions, kitchen, menu, notifications, orders,
-    pages, payments, receipts, stores, transfers, wallet,
+    pages, payments, receipts, replica::Replica, stores, transfers, wallet,
 };
 
 /// The shop, open. Closes when dropped.
 pub struct Shop {
     /// Where each service is, by the first word of its paths.
     services: BTreeMap<&'static str, SocketAddr>,
+    /// Where the second instance of the stores is, and what it reads from.
+    second: SocketAddr,
+    replica: Replica,
     pub(crate) data: Data,
     pub(crate) idp: Idp,
     tasks: Vec<JoinHandle<()>>,
@@ -39,8 +42,18 @@ impl Shop {
         let data = Data::open(&dir.join("shop.db")).map_err(io::Error::other)?;
         let door = TcpListener::bind("127.0.0.1:0").await?;
         let idp = Idp::new(format!("http://{}", door.local_addr()?), "shop-1").map_err(io::Error::other)?;
-        let mut shop = Self { services: BTreeMap::new(), data: data.clone(), idp, tasks: Vec::new() };
+        let second = TcpListener::bind("127.0.0.1:0").await?;
+        let replica = Replica::default();
+        let mut shop = Self {
+            services: BTreeMap::new(),
+            second: second.local_addr()?,
+            replica: replica.clone(),
+            data: data.clone(),
+            idp,
+            tasks: Vec::new(),
+        };
         let known = |routes: fn(Data) -> Router| routes(data.clone());
+        shop.attend(second, replica.under(known(stores::routes)));
         shop.serve("accounts", door, accounts::routes(data.clone(), shop.idp.clone()))?;
         for (name, routes) in [
             ("calls", known(calls::routes)),
@@ -78,12 +91,32 @@ impl Shop {
         self.services.get(name).copied()
     }
 
+    /// Where all instances of a service are.
+    pub(crate) fn instances(&self, name: &str) -> Vec<SocketAddr> {
+        let second = (name == "stores").then_some(self.second);
+        self.address(name).into_iter().chain(second).collect()
+    }
+
+    /// From now on the second instance of the stores is away now and then.
+    pub(crate) fn falter(&self) -> JoinHandle<()> {
+        tokio::spawn(self.replica.clone().flap())
+    }
+
+    /// How often it was away.
+    pub(crate) fn faltered(&self) -> u64 {
+        self.replica.times()
+    }
+
     fn serve(&mut self, name: &'static str, listener: TcpListener, routes: Router) -> io::Result<()> {
         self.services.insert(name, listener.local_addr()?);
+        self.attend(listener, routes);
+        Ok(())
+    }
+
+    fn attend(&mut self, listener: TcpListener, routes: Router) {
         self.tasks.push(tokio::spawn(async move {
             let _ = axum::serve(listener, routes).await;
         }));
-        Ok(())
     }
 }
 

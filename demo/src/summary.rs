@@ -28,6 +28,9 @@ pub struct Summary {
     /// attackers. Absent where there is no gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<BTreeMap<String, GatewayCount>>,
+    /// Services that failed, and what the gateway did. Absent where there is no gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstreams: Option<Upstreams>,
     /// What attackers met with, by family.
     pub attacks: BTreeMap<Family, AttackSummary>,
     /// How long customers waited.
@@ -77,6 +80,15 @@ pub struct GatewayCount {
     pub refused: u64,
 }
 
+/// Services that failed, and what the gateway did so that nobody noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Upstreams {
+    /// How often the second instance of the stores was away.
+    pub away: u64,
+    /// Calls that the gateway sent once more.
+    pub retried: u64,
+}
+
 /// What one family of attackers met with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AttackSummary {
@@ -107,6 +119,7 @@ impl Summary {
     pub(crate) fn new(
         counts: &Counts,
         seen: Option<&[ChannelCount]>,
+        upstreams: Option<Upstreams>,
         families: &[Family],
         data: &Data,
     ) -> Self {
@@ -138,6 +151,7 @@ impl Summary {
             channels: counts.channels.iter().map(|(name, line)| ((*name).to_owned(), line.into())).collect(),
             services: counts.services.iter().map(|(name, line)| (name.clone(), line.into())).collect(),
             gateway: seen.map(by_channel),
+            upstreams,
             attacks,
             latency_us: (&counts.latencies).into(),
         }

@@ -115,6 +115,16 @@ impl Gateway for InProcess {
         })
     }
 
+    fn retried(&self) -> BoxFuture<Result<u64, String>> {
+        let client = Client::new(self.server.socket());
+        Box::pin(async move {
+            let metrics = client.text("/metrics").await.map_err(|error| error.to_string())?;
+            let retried =
+                metrics.lines().find_map(|line| line.strip_prefix("haechi_upstream_retries_total "));
+            retried.and_then(|count| count.parse().ok()).ok_or_else(|| "retries are not counted".to_owned())
+        })
+    }
+
     fn socket(&self) -> PathBuf {
         self.server.socket().to_owned()
     }

@@ -29,6 +29,7 @@ pub(crate) fn routes(data: Data) -> Router {
         .route("/stores/{id}", get(store))
         .route("/stores/{id}/stock/{pizza}", get(stock))
         .route("/stores/{id}/reservations", post(reserve))
+        .route("/healthz", get(|| async { StatusCode::NO_CONTENT }))
         .with_state(data)
 }
 

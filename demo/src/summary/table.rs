@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Legitimate, LineSummary, Summary};
+use super::{Legitimate, LineSummary, Summary, Upstreams};
 
 /// Columns that are filled where nobody says how many there are.
 const WIDTH: u16 = 100;
@@ -29,7 +29,7 @@ impl Summary {
                 percent(pages, sent),
                 millis(latency.p50),
                 millis(latency.p99)
-            ),
+            ) + &self.upstreams(),
         ]
         .into_iter()
         .filter(|block| !block.is_empty())
@@ -52,6 +52,13 @@ impl Summary {
             ]);
         }
         text(&table)
+    }
+
+    /// What failed behind the gateway.
+    fn upstreams(&self) -> String {
+        self.upstreams.map_or_else(String::new, |Upstreams { away, retried }| {
+            format!("\n one of two instances of the stores was away {away} times, {retried} calls were sent once more")
+        })
     }
 
     fn attacks(&self, width: u16) -> String {

@@ -1,6 +1,7 @@
 //! The pizza shop behind the gateway, as `haechi demo` runs it, and as a tool that generates calls from its contracts sees it.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use haechi_demo::{FILES, Shop, config_yaml, tls};
 use haechi_e2e::{Gateway, binary};
@@ -36,17 +37,34 @@ pub(crate) fn open() -> Open {
     Open { gateway, shop, dir, _runtime: runtime }
 }
 
-/// Runs the demo and reads the last line of what it prints.
-fn demo(arguments: &[&str]) -> Value {
-    let output = Command::new(binary())
+/// Runs the demo and reads the last line of what it prints; and what came last of the look that it tells how to take, which
+/// is taken each time it says how far it is.
+fn demo(arguments: &[&str]) -> (Value, String) {
+    let mut demo = Command::new(binary())
         .arg("demo")
         .args(["--listen", "127.0.0.1:0", "--summary", "json"])
         .args(arguments)
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("haechi runs");
+    let (mut told, mut look, mut seen) = (String::new(), None, String::new());
+    for line in BufReader::new(demo.stderr.take().expect("piped")).lines().map_while(Result::ok) {
+        if let Some(command) = line.strip_prefix("look closer: haechi ") {
+            look = Some(command.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        } else if let Some(look) = look.as_ref().filter(|_| line.contains(" customers: ")) {
+            let taken = Command::new(binary()).args(look).output().expect("haechi runs");
+            // The last one may come too late.
+            if taken.status.success() {
+                seen = String::from_utf8_lossy(&taken.stdout).into_owned();
+            }
+        }
+        told = format!("{told}{line}\n");
+    }
+    let output = demo.wait_with_output().expect("it ends");
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(stdout.lines().last().expect("a last line")).expect("a JSON object")
+    assert!(output.status.success(), "{stdout}\n{told}");
+    (serde_json::from_str(stdout.lines().last().expect("a last line")).expect("a JSON object"), seen)
 }
 
 const FAMILIES: [&str; 6] =
@@ -57,7 +75,7 @@ const CHANNELS: [&str; 10] =
 
 #[test]
 fn behind_haechi_no_attack_reaches_its_goal_and_no_customer_is_refused() {
-    let summary = demo(&["--for", "24s"]);
+    let (summary, seen) = demo(&["--for", "24s"]);
     let legitimate = &summary["legitimate"];
     assert!(legitimate["sent"].as_u64() > Some(50), "{summary}");
     assert_eq!((&legitimate["refused"], &legitimate["errors"]), (&0.into(), &0.into()), "{summary}");
@@ -92,6 +110,21 @@ fn behind_haechi_no_attack_reaches_its_goal_and_no_customer_is_refused() {
         Some(CHANNELS.len() + 1),
         "{summary}"
     );
+    // A service that failed was no trouble to anybody, for the gateway asked its other instance.
+    assert!(summary["upstreams"]["away"].as_u64() > Some(2), "{summary}");
+    assert!(summary["upstreams"]["retried"].as_u64() > Some(0), "{summary}");
+    // Whoever looks closer sees every channel, and what of it was API and what pages.
+    let share = |channel: &str, traffic: &str| {
+        let row = seen.lines().find(|line| {
+            let words: Vec<_> = line.split_whitespace().take(2).collect();
+            words == [channel, traffic]
+        });
+        row.is_some_and(|row| row.contains(" %"))
+    };
+    for channel in CHANNELS {
+        assert!(share(channel, "api"), "{channel}: {seen}");
+    }
+    assert!(share("web", "page"), "{seen}");
     for (file, _) in haechi_demo::FILES {
         let service = file.trim_end_matches(".yaml");
         assert!(summary["services"][service]["sent"].as_u64() > Some(0), "{service}: {summary}");
@@ -100,7 +133,7 @@ fn behind_haechi_no_attack_reaches_its_goal_and_no_customer_is_refused() {
 
 #[test]
 fn without_haechi_every_attack_reaches_its_goal() {
-    let summary = demo(&["--for", "15s", "--protect", "off"]);
+    let (summary, _) = demo(&["--for", "15s", "--protect", "off"]);
     for family in FAMILIES {
         assert!(summary["attacks"][family]["succeeded"].as_u64() > Some(0), "{family}: {summary}");
     }
