@@ -95,7 +95,7 @@ impl Scene<'_> {
 
     /// All lines, as many and as long as the terminal can show.
     fn lines(&self, size: Size) -> Vec<String> {
-        let title = format!("{}   {} s   {} of its day", self.title, self.elapsed.as_secs(), self.clock);
+        let title = format!("{}   {} s   it is {}", self.title, self.elapsed.as_secs(), self.clock);
         let mut lines = vec![Segment::new("\x1b[1m", title).drawn(size.columns)];
         let (channels, attacks) = (self.channels(), self.attacks());
         if size.columns >= screen::WIDE {

@@ -114,8 +114,9 @@ fn text(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// A time; a dash for none.
 pub(crate) fn millis(micros: u64) -> String {
-    format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
+    if micros == 0 { "-".to_owned() } else { format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10) }
 }
 
 /// A share, rounded to whole percent; a dash for nothing.
@@ -132,5 +133,10 @@ mod tests {
         let shares =
             [(0, 0), (0, 9), (1, 2), (1, 3), (2, 3), (9, 9)].map(|(part, whole)| percent(part, whole));
         assert_eq!(shares, ["-", "-", "50 %", "33 %", "67 %", "100 %"]);
+    }
+
+    #[test]
+    fn where_nobody_waited_there_is_no_time() {
+        assert_eq!([0, 9, 10, 1_230].map(millis), ["-", "0.00 ms", "0.01 ms", "1.23 ms"]);
     }
 }
