@@ -168,7 +168,7 @@ fn patience(name: &str) -> &'static str {
         "stores" => {
             "timeout: 5s, try_timeout: 2s,
       retries: { on: [reset, timeout, 503] }, ejection: { failures: 3, for: 1s, longest: 4s },
-      health: { path: /healthz, interval: 500ms, unhealthy: 2 }"
+      health: { path: /healthz, interval: 1s, unhealthy: 2 }"
         }
         _ => "timeout: 5s",
     }

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 /// How long it stays.
 const HERE: Duration = Duration::from_secs(3);
 /// How long it is away.
-const AWAY: Duration = Duration::from_secs(2);
+const AWAY: Duration = Duration::from_secs(3);
 
 /// It, as it is now. Cheap to clone.
 #[derive(Clone, Default)]

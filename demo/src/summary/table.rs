@@ -57,7 +57,9 @@ impl Summary {
     /// What failed behind the gateway.
     fn upstreams(&self) -> String {
         self.upstreams.map_or_else(String::new, |Upstreams { away, retried }| {
-            format!("\n one of two instances of the stores was away {away} times, {retried} calls were sent once more")
+            format!(
+                "\n one of two instances of the stores was away {away} times; calls sent once more: {retried}"
+            )
         })
     }
 
