@@ -19,7 +19,7 @@ pub use faulty::{Fault, Faulty};
 pub use gateway::{Gateway, binary};
 pub use origin::{Origin, Seen};
 pub use pebble::{Pebble, PebbleOptions, free};
-pub use peer::Peer;
+pub use peer::{Peer, peer};
 
 use std::time::Duration;
 

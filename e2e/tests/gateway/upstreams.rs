@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use haechi_e2e::{Fault, Faulty, Gateway, PATIENCE, Raw};
+use haechi_e2e::{Fault, Faulty, Gateway, PATIENCE, Peer, Raw};
 
 use crate::SPEC;
 
@@ -75,13 +75,16 @@ impl Load {
     }
 }
 
-fn gateway(urls: &str, more: &str) -> Gateway {
-    let yaml = format!(
+fn yaml(urls: &str, more: &str) -> String {
+    format!(
         "haechi: 1\nworkers: 2\nlisten:\n  - address: \"127.0.0.1:0\"\napis:\n  items:\n    openapi: ./items.yaml\n    auth: none\n    \
          upstream:\n      urls: [{urls}]\n      timeout: 10s\n      try_timeout: 300ms\n      body_timeout: 300ms\n      \
          ejection: {{ failures: 3, for: 1s, longest: 2s }}\n{more}"
-    );
-    Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC)])
+    )
+}
+
+fn gateway(urls: &str, more: &str) -> Gateway {
+    Gateway::start(&[("haechi.yaml", &yaml(urls, more)), ("items.yaml", SPEC)])
 }
 
 fn over(origins: &[&Faulty]) -> Gateway {
@@ -276,5 +279,142 @@ fn a_name_that_moves_is_followed_and_one_that_vanishes_keeps_its_addresses() {
     eventually("the new address serves on", || new.served() > before + 200);
     assert_eq!(old.served(), served, "nothing goes to the old address any more");
     let met = load.end("a name that moves, then vanishes");
+    assert_eq!((met.bad, met.cut), (0, 0));
+}
+
+/// A host of its own: a network namespace, joined to this one by a pair of devices. Gone when dropped.
+struct Host {
+    name: String,
+    here: String,
+    there: String,
+}
+
+impl Host {
+    /// Nothing if no namespace may be made here.
+    fn start() -> Option<Self> {
+        let id = std::process::id();
+        let (net, at) = (id / 64 % 256, id % 64 * 4);
+        let host = Self {
+            name: format!("haechi-{id}"),
+            here: format!("10.213.{net}.{}", at + 1),
+            there: format!("10.213.{net}.{}", at + 2),
+        };
+        let (near, far) = (format!("hn{id}"), format!("hf{id}"));
+        let made = ip(&["netns", "add", &host.name])
+            && ip(&["link", "add", &near, "type", "veth", "peer", "name", &far, "netns", &host.name])
+            && ip(&["addr", "add", &format!("{}/30", host.here), "dev", &near])
+            && ip(&["link", "set", &near, "up"])
+            && ip(&["-n", &host.name, "addr", "add", &format!("{}/30", host.there), "dev", &far])
+            && ip(&["-n", &host.name, "link", "set", &far, "up"]);
+        if !made {
+            eprintln!("left out: no network namespace may be made here");
+        }
+        made.then_some(host)
+    }
+
+    fn python(&self, python: &std::path::Path, arguments: &[&str]) -> Peer {
+        let mut command = std::process::Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(python);
+        Peer::run(command.arg(haechi_e2e::peer(arguments[0])).args(&arguments[1..]))
+    }
+
+    /// What it is sent arrives; nothing that it sends does, not even that it has received.
+    fn falls_silent(&self) {
+        assert!(ip(&["-n", &self.name, "route", "add", "blackhole", &self.here]));
+    }
+
+    fn speaks_again(&self) {
+        assert!(ip(&["-n", &self.name, "route", "del", "blackhole", &self.here]));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    let output = std::process::Command::new("ip").args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// The state of an address that is no `Faulty`.
+fn state_at(gateway: &Gateway, address: &str) -> serde_json::Value {
+    let status = gateway.json(&["status", "--format", "json"]);
+    let endpoints = status["edge"]["upstreams"][0]["endpoints"].as_array().expect("endpoints").clone();
+    endpoints.into_iter().find(|one| one["address"] == address).expect("the address")
+}
+
+#[test]
+fn one_of_two_whose_connections_are_half_open_is_left_out_and_nobody_hangs() {
+    let Some(python) = haechi_e2e::python() else { return };
+    let Some(host) = Host::start() else { return };
+    let (good, bad) = (Faulty::start(), host.python(&python, &["kitchen.py", &host.there]));
+    let at = bad.address().to_string();
+    let gateway =
+        gateway(&format!("\"http://{}\", \"http://{at}\"", good.address()), "      connect_timeout: 300ms\n");
+    let load = Load::start(gateway.address());
+    let answers = |count: u64| {
+        let counts = gateway.json(&["events", "count", "--by", "upstream", "--format", "json"]);
+        let groups = counts["groups"].as_array().expect("groups").clone();
+        groups.iter().any(|group| group["values"][0] == at && group["count"].as_u64() > Some(count))
+    };
+    eventually("both serve", || good.served() > 50 && answers(50));
+    host.falls_silent();
+    eventually("it is left out", || state_at(&gateway, &at)["state"] == "ejected");
+    let before = good.served();
+    eventually("the other serves on", || good.served() > before + 500);
+    host.speaks_again();
+    eventually("it serves again", || state_at(&gateway, &at)["state"] == "healthy");
+    let met = load.end("half-open connections to one of two");
+    // Whoever has the head of an answer already can only be told that the rest does not come.
+    assert!(met.bad == 0 && met.cut <= CALLERS, "{met:?}");
+}
+
+#[test]
+fn one_of_two_whose_certificate_ends_is_left_out_until_it_is_renewed() {
+    let Some(python) = haechi_e2e::python() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let ca_key = rcgen::KeyPair::generate().expect("a key");
+    let mut ca = rcgen::CertificateParams::new(Vec::new()).expect("a CA");
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).expect("a CA").pem();
+    let issuer = rcgen::Issuer::new(ca, ca_key);
+    let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    let own = rcgen::KeyPair::generate().expect("a key");
+    std::fs::write(&key, own.serialize_pem()).expect("written");
+    let issue = |until: std::time::SystemTime| {
+        let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        params.not_after = until.into();
+        let new = dir.path().join("new.pem");
+        std::fs::write(&new, params.signed_by(&own, &issuer).expect("signed").pem()).expect("written");
+        std::fs::rename(new, &certificate).expect("moved");
+    };
+    issue(std::time::SystemTime::now() + Duration::from_secs(6));
+    let mut command = std::process::Command::new(&python);
+    command.arg(haechi_e2e::peer("kitchen.py")).arg("127.0.0.1").arg(&certificate).arg(&key);
+    let (good, bad) = (Faulty::start(), Peer::run(&mut command));
+    let at = bad.address().to_string();
+    let gateway = Gateway::start(&[
+        (
+            "haechi.yaml",
+            &yaml(
+                &format!("\"http://{}\", \"https://{at}\"", good.address()),
+                "      tls: { ca: \"file:./ca.pem\" }\n",
+            ),
+        ),
+        ("items.yaml", SPEC),
+        ("ca.pem", &ca_pem),
+    ]);
+    let load = Load::start(gateway.address());
+    let is = |state: &str| state_at(&gateway, &at)["state"] == state;
+    let ended =
+        || state_at(&gateway, &at)["error"].as_str().is_some_and(|error| error.contains("certificate"));
+    eventually("its certificate ends", ended);
+    eventually("it is left out", || is("ejected"));
+    issue(std::time::SystemTime::now() + Duration::from_secs(24 * 3600));
+    eventually("it serves again", || is("healthy"));
+    let met = load.end("a certificate that ends, of one of two");
     assert_eq!((met.bad, met.cut), (0, 0));
 }
