@@ -9,6 +9,7 @@ mod client;
 mod compare;
 mod keys;
 mod lifecycle;
+mod preflight;
 mod server;
 mod sources;
 mod stream;
@@ -20,6 +21,7 @@ pub use keys::{CreateKey, Key, NewKey, RotateKey};
 pub use lifecycle::{
     Activation, CandidateStatus, ChangeLine, GuardStatus, ServedStatus, SnapshotStatus, Status,
 };
+pub use preflight::vet;
 pub use server::{Options, Server, ServerError};
 pub use sources::{Source, Sources};
 pub use tls_report::{Calls, TlsReport, Without};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::api::{self, Who};
 use crate::keys::{control_event, record};
 use crate::lifecycle::{BootError, Change, Lifecycle, Notice, boot};
-use crate::watch;
+use crate::{preflight, watch};
 
 /// Events that wait for the writer, for each worker: 400,000 a second are written in time.
 const EVENT_QUEUE: usize = 8192;
@@ -77,7 +77,10 @@ impl Server {
     /// See [`ServerError`]; then nothing runs.
     pub fn start(options: &Options) -> Result<Self, ServerError> {
         let state = match Config::load(&options.config) {
-            Ok(config) => State::open(&config.data).map_err(ServerError::State)?,
+            Ok(config) => {
+                preflight::data(&config).map_err(ServerError::Config)?;
+                State::open(&config.data).map_err(ServerError::State)?
+            }
             Err(wrong) => last_state(&options.config).ok_or(ServerError::Config(wrong))?,
         };
         let pepper = state.pepper().map_err(ServerError::State)?;
@@ -91,10 +94,7 @@ impl Server {
         let (config, snapshot) = (boot.made.config.clone(), boot.made.snapshot.clone());
         let export = match &config.otlp {
             Some(otlp) => {
-                let url = &otlp.endpoint;
-                let path = format!("{}/v1/traces", url.path.trim_end_matches('/'));
-                let collector =
-                    Collector::start(url.tls, &url.host, url.port, &path).map_err(ServerError::Gateway)?;
+                let collector = Collector::start(otlp).map_err(ServerError::Gateway)?;
                 Some(Box::new(collector) as Box<dyn Export>)
             }
             None => None,
@@ -198,8 +198,9 @@ fn bind_control(path: &Path) -> Result<std::os::unix::net::UnixListener, ServerE
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).map_err(failed)?;
     }
-    // A socket nobody answers on was left by a process that was killed.
-    if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+    // A socket nobody answers on was left by a process that was killed. Anything else there is somebody's file.
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
         std::fs::remove_file(path).map_err(failed)?;
     }
     let listener = std::os::unix::net::UnixListener::bind(path).map_err(failed)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use haechi_config::model::Otlp;
 use haechi_events::Export;
 use haechi_upstream::{ClientTls, Endpoint, OutBody, Pools, Scheme, Upstream};
 use http::header::CONTENT_TYPE;
@@ -26,19 +27,16 @@ pub struct Collector {
 // === impl Collector ===
 
 impl Collector {
-    /// Starts the thread; it ends with the last handle. `path` is that of `/v1/traces`.
+    /// Starts the thread; it ends with the last handle.
     ///
     /// # Errors
-    /// When the address cannot be used, or the system gives no thread.
-    pub fn start(tls: bool, host: &str, port: u16, path: &str) -> Result<Self, GatewayError> {
-        let wrong = |error: &dyn std::fmt::Display| {
-            GatewayError::new("cannot send traces", std::io::Error::other(error.to_string()))
-        };
-        let scheme = if tls { Scheme::Https } else { Scheme::Http };
-        let endpoint = Endpoint::new(scheme, host, port, "").map_err(|error| wrong(&error))?;
-        let upstream =
-            Upstream::plain(endpoint, ClientTls::web_roots().map_err(|error| wrong(&error))?, SEND);
-        let target: PathAndQuery = path.parse().map_err(|error| wrong(&error))?;
+    /// When the address cannot be used, which [`Snapshot::compile`](crate::Snapshot::compile) finds before, or the system gives no
+    /// thread.
+    pub fn start(otlp: &Otlp) -> Result<Self, GatewayError> {
+        let wrong = |message: String| GatewayError::new("cannot send traces", std::io::Error::other(message));
+        let (endpoint, target) = collector(otlp).map_err(wrong)?;
+        let tls = ClientTls::web_roots().map_err(|error| wrong(error.to_string()))?;
+        let upstream = Upstream::plain(endpoint, tls, SEND);
         let (documents, mut waiting) = mpsc::channel::<Vec<u8>>(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -63,6 +61,15 @@ impl Collector {
             .map_err(|error| GatewayError::new("cannot send traces", error))?;
         Ok(Self { documents })
     }
+}
+
+/// Where traces go.
+pub(crate) fn collector(otlp: &Otlp) -> Result<(Endpoint, PathAndQuery), String> {
+    let url = &otlp.endpoint;
+    let scheme = if url.tls { Scheme::Https } else { Scheme::Http };
+    let endpoint = Endpoint::new(scheme, &url.host, url.port, "").map_err(|error| error.to_string())?;
+    let path = format!("{}/v1/traces", url.path.trim_end_matches('/'));
+    Ok((endpoint, path.parse().map_err(|_| format!("`{path}` cannot be asked for"))?))
 }
 
 impl Export for Collector {

@@ -7,7 +7,7 @@
 //!        Lasting (keys, counters, metrics)                         └──► Transaction ──► event
 //! ```
 //!
-//! - [`Snapshot::compile`] makes of a configuration what is served; `haechi check` is that, and nothing more.
+//! - [`Snapshot::compile`] makes of a configuration what is served; `haechi check` is that, and a look at the disk.
 //! - [`Gateway`] runs workers and swaps snapshots under them.
 //! - [`Lasting`] is what no activation forgets.
 

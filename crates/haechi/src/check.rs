@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use haechi_config::{Config, Diagnostics};
-use haechi_edge::{Lasting, Snapshot};
+use haechi_control::vet;
+use haechi_edge::{Files, Lasting};
 
 use crate::output::{Failure, Format, color, json, line, served, warn};
 
@@ -24,7 +25,7 @@ impl Check {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let lasting = Lasting::for_check()?;
         let outcome = Config::load(&self.config).and_then(|config| {
-            let snapshot = Snapshot::compile(&config, &lasting)?;
+            let snapshot = vet(&config, &lasting, &mut Files::on_disk(config.base()))?;
             warn(&config);
             Ok(snapshot)
         });

@@ -10,6 +10,7 @@ use haechi_edge::{Files, Lasting, Snapshot};
 use haechi_store::{Sources, State, StateError};
 
 use super::ChangeLine;
+use crate::preflight::vet;
 
 /// A snapshot, and the configuration it was made from.
 #[derive(Clone)]
@@ -58,7 +59,7 @@ impl Made {
             config.set_listen(listen);
         }
         let mut files = Files::on_disk(config.base());
-        let snapshot = Snapshot::compile_from(&config, lasting, &mut files)?;
+        let snapshot = vet(&config, lasting, &mut files)?;
         let kept = if file == own {
             String::new()
         } else {

@@ -20,6 +20,7 @@ use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
 use super::{Api, Contracted, Kind, Operation, Reach, Service, ServiceRoutes, Snapshot, Timeouts, WebSocket};
+use crate::export::collector;
 use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
@@ -105,6 +106,11 @@ impl Snapshot {
         }
         let routes = config.services.iter().map(|(_, one)| (one.host.as_deref(), one.prefix.as_str()));
         let service_routes = ServiceRoutes::new(routes);
+        if let Some(otlp) = &config.otlp
+            && let Err(message) = collector(otlp)
+        {
+            compiler.refuse(&["telemetry", "otlp", "endpoint"], Diagnostic::new("url", message));
+        }
         if let Some(wrong) = compiler.wrong {
             return Err(wrong);
         }

@@ -1,0 +1,138 @@
+//! Valid configurations with all that there is, and the files they name.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// Files that the configurations name.
+pub(crate) const FILES: [&str; 6] =
+    ["items.yaml", "tls.pem", "tls.key", "ca.pem", "keys.json", "secrets/tls-key"];
+
+const SPEC: &str = r#"
+openapi: 3.1.0
+info: { title: Items, version: "1" }
+paths:
+  /items/{id}:
+    parameters:
+      - { name: id, in: path, required: true, schema: { type: string, maxLength: 64 } }
+    get: { operationId: getItem, responses: { "200": { description: the item } } }
+  /items:
+    post:
+      operationId: createItem
+      requestBody: { content: { application/json: { schema: { type: object, required: [name] } } } }
+      responses: { "201": { description: made } }
+  /feed:
+    get: { operationId: feed, responses: { "101": { description: a feed } } }
+"#;
+
+const KEYS: &str = r#"{ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "a", "use": "sig", "alg": "ES256",
+    "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" }] }"#;
+
+/// The files' contents.
+pub(crate) struct Contents([String; FILES.len()]);
+
+impl Contents {
+    pub(crate) fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        Self([SPEC.to_owned(), cert.clone(), key.clone(), cert, KEYS.to_owned(), key])
+    }
+
+    /// A directory with the files, and this text as `haechi.yaml`.
+    pub(crate) fn write(&self, dir: &Path, text: &str) {
+        std::fs::create_dir_all(dir.join("secrets")).expect("a directory");
+        for (name, content) in FILES.iter().zip(&self.0) {
+            std::fs::write(dir.join(name), content).expect("written");
+        }
+        std::fs::write(dir.join("haechi.yaml"), text).expect("written");
+    }
+}
+
+/// Where calls go: nowhere, and not beyond this machine though a digit is lost.
+fn upstream() -> Value {
+    json!({
+        "urls": [{ "url": "http://[::1]:1", "weight": 3 }, "https://[::1]:1/below"],
+        "protocol": "http1", "timeout": "2s", "try_timeout": "1s", "body_timeout": "9s", "connect_timeout": "500ms",
+        "max_connections": 9, "refresh": "20s",
+        "retries": { "max": 1, "on": ["reset", "502"], "share": "10%", "floor": 3 },
+        "ejection": { "failures": 3, "for": "2s", "longest": "1m", "at_most": "40%" },
+        "breaker": { "failures": "50%", "least_calls": 9, "window": "5s", "open": "3s", "trials": 2 },
+        "health": { "path": "/well", "interval": "30s", "timeout": "1s", "healthy": 1, "unhealthy": 2, "expect": [200, 204] },
+        "tls": { "ca": "file:ca.pem", "cert": "file:tls.pem", "key": "secret:tls-key", "name": "localhost",
+                 "pins": ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] },
+    })
+}
+
+/// Valid configurations. Whatever there is to set is set in one of them: a test holds them to it.
+pub(crate) fn bases() -> [Value; 3] {
+    let api = json!({
+        "openapi": "./items.yaml", "base_path": "/v1", "upstream": { "urls": ["http://[::1]:1"] },
+        "auth": ["partner"], "plan": { "default": "small", "partner": "large" },
+        "validate": { "request": "enforce", "response": "observe", "unknown_paths": "enforce", "unknown_parameters": "observe" },
+        "modes": { "limits": "observe" },
+        "operations": { "getItem": { "auth": "none", "timeout": "1s" }, "createItem": { "body": "4KiB", "expose": true } },
+    });
+    let acme = json!({
+        "directory": "https://[::1]:1/dir", "domains": ["pizza.example", "menu.pizza.example"], "ca": "file:ca.pem",
+        "contact": ["mailto:ops@pizza.example"], "challenge": "tls-alpn-01", "accept_terms": true,
+    });
+    [
+        json!({
+            "haechi": 1, "workers": 1,
+            "listen": [
+                { "address": "127.0.0.1:0" },
+                { "address": "127.0.0.1:0", "trusted_proxies": ["10.0.0.0/8"], "proxy_protocol": "required", "protocols": ["http1"] },
+                { "address": "127.0.0.1:0", "stage": "staging" },
+            ],
+            "identity": { "partner": { "api_key": { "header": "X-Api-Key", "collection": "partners" } } },
+            "plans": { "small": { "rate": "5/s" }, "large": { "rate": "600/min", "burst": 9, "per": "credential" } },
+            "apis": { "items": api },
+        }),
+        json!({
+            "haechi": 1, "workers": 1,
+            "data": "./state", "events": { "dir": "./events", "max_size": "2MiB", "max_age": "1d" },
+            "control": { "socket": "./haechi.sock", "metrics": "127.0.0.1:0" },
+            "listen": [
+                { "address": "127.0.0.1:0" },
+                { "address": "127.0.0.1:0", "tls": {
+                    "cert": "file:tls.pem", "key": "file:tls.key", "min_version": "1.3",
+                    "certificates": [{ "cert": "file:tls.pem", "key": "file:tls.key" }], "acme": acme } },
+            ],
+            "identity": {
+                "partner": { "api_key": { "collection": "partners" } },
+                "customer": { "jwt": { "issuer": "https://[::1]:1", "audience": "api", "jwks": "http://[::1]:1/jwks", "algorithms": ["ES256"] } },
+            },
+            "plans": { "small": { "rate": "5/s" }, "large": { "rate": "50/s" } },
+            "apis": { "items": api },
+            "services": { "website": { "host": "www.pizza.example", "prefix": "/", "upstream": { "urls": ["http://[::1]:1"] },
+                "auth": "none", "methods": ["GET", "HEAD"], "compress": "all" } },
+            "telemetry": { "otlp": { "endpoint": "http://[::1]:1/otlp", "sample": "1%" } },
+            "modes": { "identity": "enforce" },
+        }),
+        json!({
+            "haechi": 1, "workers": 1, "secrets": { "dir": "./secrets" }, "listen": [{ "address": "127.0.0.1:0" }],
+            "limits": {
+                "head": "16KiB", "headers": 50, "target": "4KiB", "body": "1MiB", "body_memory": "64MiB", "body_in_memory": "128KiB",
+                "body_disk": "256MiB", "body_dir": "./bodies", "stream_body": "1GiB", "stream_rate": "2KiB", "websocket_message": "64KiB",
+                "streams": 64, "connections": 100, "connections_per_address": 50,
+                "timeouts": {
+                    "proxy_header": "1s", "tls_handshake": "5s", "first_byte": "5s", "head": "5s", "body": "9s", "idle": "5s",
+                    "stream": "1m", "websocket": "1h", "write": "9s", "drain": "1s" },
+            },
+            "identity": { "customer": { "jwt": { "issuer": "https://id.example", "audience": ["api"], "jwks": "file:keys.json", "leeway": "9s" } } },
+            "channels": {
+                "app": { "when": "claims.client_id in ['ios', 'android']", "max_body": "2KiB" },
+                "batch": { "when": "request.path.startsWith('/v1')" } },
+            "apis": { "items": {
+                "openapi": "./items.yaml", "host": "*.pizza.example", "base_path": "/v1", "auth": "none", "compress": "off",
+                "upstream": upstream(),
+                "operations": {
+                    "feed": { "upgrade": "websocket", "origins": ["https://www.pizza.example"], "modes": { "identity": "observe" } },
+                    "createItem": { "body": "stream", "compress": "public", "validate": { "request": "off" } } },
+            } },
+            "services": { "legacy": { "upstream": { "urls": ["http://[::1]:1"], "protocol": "http2" }, "auth": ["customer"], "body": "8MiB" } },
+            "activation": { "on_change": "nothing", "deal": "address", "guard": {
+                "mode": "observe", "window": "30s", "watch": "5m", "least_requests": 9, "server_errors": "2%", "refusals": "9%", "slower": "50%" } },
+        }),
+    ]
+}
