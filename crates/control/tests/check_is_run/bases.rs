@@ -119,7 +119,7 @@ pub(crate) fn bases() -> [Value; 3] {
                     "proxy_header": "1s", "tls_handshake": "5s", "first_byte": "5s", "head": "5s", "body": "9s", "idle": "5s",
                     "stream": "1m", "websocket": "1h", "write": "9s", "drain": "1s" },
             },
-            "identity": { "customer": { "jwt": { "issuer": "https://id.example", "audience": ["api"], "jwks": "file:keys.json", "leeway": "9s" } } },
+            "identity": { "customer": { "jwt": { "issuer": "https://id.example", "audience": ["api"], "jwks": "file:keys.json", "leeway": "9s", "dpop": "required", "dpop_nonce": "required" } } },
             "channels": {
                 "app": { "when": "claims.client_id in ['ios', 'android']", "max_body": "2KiB" },
                 "batch": { "when": "request.path.startsWith('/v1')" } },
