@@ -12,8 +12,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["config", "contract", "edge", "events", "guard", "identity", "store"]),
     (
         "edge",
-        &["acme", "config", "contract", "events", "expr", "guard", "identity", "limits", "upstream", "wire"],
+        &[
+            "access", "acme", "config", "contract", "events", "expr", "guard", "identity", "limits",
+            "upstream", "wire",
+        ],
     ),
+    ("access", &["expr", "guard"]),
     ("identity", &["guard", "wire"]),
     ("limits", &["guard", "wire"]),
     ("events", &["guard"]),
@@ -30,7 +34,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that hold no asynchronous code, and so do no I/O on the request path.
-const WITHOUT_IO: &[&str] = &["wire", "guard", "contract", "config", "identity", "limits", "expr", "seclang"];
+const WITHOUT_IO: &[&str] =
+    &["wire", "guard", "contract", "config", "identity", "limits", "expr", "access", "seclang"];
 
 /// Libraries that do I/O.
 const IO: &[&str] = &["tokio", "hyper", "axum", "hyper-util"];

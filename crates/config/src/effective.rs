@@ -5,7 +5,7 @@ use std::time::Duration;
 use haechi_guard::Mode;
 
 use crate::config::Config;
-use crate::model::{Api, Auth, BodyLimit, Compress, Operation, PlanChoice, Service};
+use crate::model::{Api, Auth, BodyLimit, Compress, Operation, PlanChoice, Rule, Service};
 
 /// What holds for one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub struct OperationSettings {
     pub identity: Mode,
     /// The guard of how much.
     pub limits: Mode,
+    /// The guard of rules.
+    pub access: Mode,
+    /// Rules of all levels, in the order in which they are asked: they add up, those of all calls first.
+    pub rules: Vec<Rule>,
 }
 
 /// What holds for the operation `id` of `api`.
@@ -64,6 +68,8 @@ pub fn service_settings(config: &Config, service: &Service) -> OperationSettings
         unknown_parameters: Mode::Off,
         identity: service.modes.identity.or(config.modes.identity).unwrap_or(Mode::Enforce),
         limits: service.modes.limits.or(config.modes.limits).unwrap_or(Mode::Enforce),
+        access: service.modes.access.or(config.modes.access).unwrap_or(Mode::Enforce),
+        rules: [&*config.rules, &*service.rules].concat(),
     }
 }
 
@@ -87,6 +93,9 @@ fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> Operati
             .unwrap_or(Mode::Enforce),
         identity: modes.identity.or(api.modes.identity).or(config.modes.identity).unwrap_or(Mode::Enforce),
         limits: modes.limits.or(api.modes.limits).or(config.modes.limits).unwrap_or(Mode::Enforce),
+        access: modes.access.or(api.modes.access).or(config.modes.access).unwrap_or(Mode::Enforce),
+        rules: [&*config.rules, &*api.rules, operation.map_or(&[][..], |operation| &operation.rules)]
+            .concat(),
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Settings {
     pub apis: Vec<(String, Api)>,
     /// What is served without a contract, in the order of the file.
     pub services: Vec<(String, Service)>,
+    /// Calls that are refused.
+    pub rules: Vec<Rule>,
     /// Where events are kept.
     pub events: Events,
     /// How changes are activated, and taken back.
@@ -278,8 +280,23 @@ pub struct Api {
     pub modes: Modes,
     /// Which responses are compressed.
     pub compress: Option<Compress>,
+    /// Calls that are refused.
+    pub rules: Vec<Rule>,
     /// What is different for single operations.
     pub operations: BTreeMap<String, Operation>,
+}
+
+/// When a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What events call it.
+    pub name: String,
+    /// A CEL expression that tells whether it refuses.
+    pub when: String,
+    /// The status of the refusal: 400 to 499.
+    pub status: u16,
+    /// What the caller is told.
+    pub detail: Option<String>,
 }
 
 /// One way callers arrive.
@@ -306,6 +323,8 @@ pub struct Service {
     pub plan: PlanChoice,
     /// How far guards may go.
     pub modes: Modes,
+    /// Calls that are refused.
+    pub rules: Vec<Rule>,
     /// Methods that are let through.
     pub methods: Vec<String>,
     /// Largest body.
@@ -354,6 +373,8 @@ pub struct Modes {
     pub identity: Option<Mode>,
     /// How much.
     pub limits: Option<Mode>,
+    /// Rules.
+    pub access: Option<Mode>,
 }
 
 /// What is different for one operation.
@@ -377,6 +398,8 @@ pub struct Operation {
     pub validate: Validate,
     /// How far guards may go.
     pub modes: Modes,
+    /// Calls that are refused.
+    pub rules: Vec<Rule>,
 }
 
 /// Which responses are compressed.

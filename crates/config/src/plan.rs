@@ -1,5 +1,6 @@
 //! What changes in meaning from one configuration to another. Order, comments and spelt-out defaults are no changes.
 
+mod access;
 mod gateway;
 mod services;
 mod upstream;
@@ -49,7 +50,7 @@ pub struct Change {
     /// Which way it goes.
     pub effect: Effect,
     /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `contract`, `upstream`,
-    /// `identity`, `listener`, `limit`, `channel`, `gateway`.
+    /// `identity`, `listener`, `limit`, `channel`, `rule`, `gateway`.
     pub kind: &'static str,
     /// The API, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +77,7 @@ pub fn diff(old: (&Config, &Operations), new: (&Config, &Operations)) -> Vec<Cha
     for name in names {
         changes.api(&name, side(old, &name).as_ref(), side(new, &name).as_ref());
     }
+    changes.access(old.0, new.0);
     changes.channels(&old.0.channels, &new.0.channels);
     changes.services(old.0, new.0);
     changes.0.sort_by(|a, b| {
@@ -311,6 +313,7 @@ impl Changes {
             ("validate.unknown_parameters", (old.unknown_parameters, new.unknown_parameters)),
             ("modes.identity", (old.identity, new.identity)),
             ("modes.limits", (old.limits, new.limits)),
+            ("modes.access", (old.access, new.access)),
         ] {
             self.mode(at, name, modes);
         }

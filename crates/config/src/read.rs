@@ -1,5 +1,6 @@
 //! From the tree to the model, one function a section. Defaults come from the list of settings.
 
+mod access;
 mod acme;
 mod services;
 mod upstream;
@@ -99,6 +100,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
     let telemetry = section(&fields, "telemetry", &settings::TELEMETRY, mistakes);
     let otlp = telemetry.get("otlp").and_then(|node| otlp(node, mistakes));
     let modes = modes(fields.get("modes"), mistakes);
+    let rules = access::rules(&fields, mistakes);
     let (control, events) = (control?, events?);
     Some(Settings {
         workers,
@@ -112,6 +114,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
         channels,
         apis,
         services,
+        rules,
         events: Events { dir: path(events.dir), ..events },
         activation: activation?,
         otlp,
@@ -480,6 +483,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         .iter()
         .filter_map(|(key, node)| Some((key.name.clone(), operation(node, known, mistakes)?)))
         .collect();
+    let rules = access::rules(&fields, mistakes);
     let (host, validate, modes) = (
         fields.scalar::<String>("host", mistakes),
         validate(fields.get("validate"), &settings::VALIDATE, mistakes),
@@ -495,6 +499,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         validate,
         modes,
         compress: compress(&fields, mistakes),
+        rules,
         operations,
     })
 }
@@ -603,7 +608,7 @@ fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
     let Some(node) = node else { return Modes::default() };
     let fields = Fields::open(node, &settings::MODES, mistakes);
     let mut mode = |name| fields.get(name).and_then(|node| scalar::<Mode>(node, mistakes));
-    Modes { identity: mode("identity"), limits: mode("limits") }
+    Modes { identity: mode("identity"), limits: mode("limits"), access: mode("access") }
 }
 
 fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Operation> {
@@ -618,6 +623,7 @@ fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Oper
         expose: fields.get("expose").and_then(|node| scalar(node, mistakes)),
         validate: validate(fields.get("validate"), &settings::OPERATION_VALIDATE, mistakes),
         modes: modes(fields.get("modes"), mistakes),
+        rules: access::rules(&fields, mistakes),
     })
 }
 

@@ -81,6 +81,10 @@ const ORIGINS: Setting = setting(
     "Web sites that may open a WebSocket connection, as in `https://www.example.com`; any if not set.",
 );
 
+const RULES: Form = Form::List(&Form::Section(&RULE));
+
+const RULES_MEANING: &str = "Calls that are refused beside those that rules of the levels above refuse.";
+
 pub(crate) static ROOT: Section = Section {
     settings: &[
         setting("haechi", Form::Number { min: 1, max: 1 }, "", "Version of this file's form: 1. Required."),
@@ -134,6 +138,12 @@ pub(crate) static ROOT: Section = Section {
             Form::Names(&Form::Section(&SERVICE)),
             "",
             "What is served without a contract (pages, what is old), by a name that no API has.",
+        ),
+        setting(
+            "rules",
+            RULES,
+            "",
+            "Calls that are refused, in the order of the list. Asked before those of APIs and services.",
         ),
         setting("events", Form::Section(&EVENTS), "", "Where events are kept, and for how long."),
         setting("activation", Form::Section(&ACTIVATION), "", "How changes are activated, and taken back."),
@@ -457,6 +467,7 @@ pub(crate) static API: Section = Section {
         setting("validate", Form::Section(&VALIDATE), "", "What is checked against the contract."),
         setting("compress", COMPRESS, "public", COMPRESS_MEANING),
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
+        setting("rules", RULES, "", RULES_MEANING),
         setting(
             "operations",
             Form::Names(&Form::Section(&OPERATION)),
@@ -509,6 +520,7 @@ pub(crate) static SERVICE: Section = Section {
             "The plan, or a plan for each identity and one for `default`.",
         ),
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
+        setting("rules", RULES, "", RULES_MEANING),
         setting(
             "methods",
             Form::List(&Form::Word(&METHODS)),
@@ -539,10 +551,26 @@ pub(crate) static OPERATION_VALIDATE: Section = Section {
     ],
 };
 
+pub(crate) static RULE: Section = Section {
+    settings: &[
+        setting("name", Form::Text, "", "What events and `haechi why` call it. Required."),
+        setting(
+            "when",
+            Form::Text,
+            "",
+            "A condition in CEL; see the chapter on rules. One that cannot be told refuses, too. Required.",
+        ),
+        setting("then", Form::Word(&["deny"]), "deny", "What becomes of the call."),
+        setting("status", Form::Number { min: 400, max: 499 }, "403", "The status of the refusal."),
+        setting("detail", Form::Text, "", "What the caller is told."),
+    ],
+};
+
 pub(crate) static MODES: Section = Section {
     settings: &[
         setting("identity", MODE, "enforce", "Who is calling."),
         setting("limits", MODE, "enforce", "How much a caller may do."),
+        setting("access", MODE, "enforce", "The rules of `rules`."),
     ],
 };
 
@@ -568,6 +596,7 @@ pub(crate) static OPERATION: Section = Section {
             "As for the API, except for `unknown_paths`, which are no operation's.",
         ),
         setting("modes", Form::Section(&MODES), "", "As for the API."),
+        setting("rules", RULES, "", RULES_MEANING),
     ],
 };
 

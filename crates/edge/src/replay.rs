@@ -11,11 +11,13 @@ mod tests;
 
 use std::sync::Arc;
 
+use haechi_access::Rules;
 use haechi_config::model::Identity;
 use haechi_config::{Config, Diagnostics};
 use haechi_contract::{Place, Violation};
 use haechi_events::{Event, Outcome, VerdictRecord};
-use haechi_guard::{Denial, Exchange, Mode, Reason};
+use haechi_expr::Read;
+use haechi_guard::{Denial, Exchange, Guard as _, Mode, Reason};
 use http::StatusCode;
 
 use crate::coding::Coded;
@@ -46,6 +48,8 @@ struct Judged {
     asked: Asked,
     /// Identities that are accepted here.
     accepts: Vec<String>,
+    /// The rules that are asked here, and how far they may go.
+    rules: Option<(Mode, Arc<Rules>)>,
 }
 
 /// A decision, as far as callers notice.
@@ -66,6 +70,8 @@ enum Doubt {
     Headers,
     /// A body that the contract describes.
     Body,
+    /// What a rule reads.
+    Rules,
 }
 
 /// What the contract is asked of a call.
@@ -121,6 +127,7 @@ impl Evaluator {
                     doubts: Vec::new(),
                     asked: Asked::default(),
                     accepts: Vec::new(),
+                    rules: None,
                 };
             }
         };
@@ -139,6 +146,7 @@ impl Evaluator {
             doubts: tally.doubts,
             asked,
             accepts: operation.accepts.iter().map(ToString::to_string).collect(),
+            rules: rules(operation),
         }
     }
 
@@ -173,6 +181,14 @@ impl Evaluator {
                     }
                     Err(denial) => denial.into(),
                 }
+            } else if let Some(rules) = operation.rules.as_ref().filter(|rules| rules.name() == guard.name())
+            {
+                let (verdict, left_out) =
+                    rules.judge_by(&exchange, |read| is_recorded(read, &exchange, recorded));
+                if left_out {
+                    tally.doubts.push(Doubt::Rules);
+                }
+                verdict
             } else {
                 guard.judge(&mut exchange)
             };
@@ -239,8 +255,14 @@ impl Judged {
     fn doubts_beside(&self, other: &Self) -> impl Iterator<Item = Doubt> {
         let (same_contract, same_identities) =
             (self.asked == other.asked && self.api == other.api, self.accepts == other.accepts);
+        let same_rules = match (&self.rules, &other.rules) {
+            (Some((mode, rules)), Some((other, others))) => mode == other && rules.same(others),
+            (None, None) => true,
+            _ => false,
+        };
         self.doubts.iter().copied().filter(move |doubt| match doubt {
             Doubt::Credentials => !same_identities,
+            Doubt::Rules => !same_rules,
             Doubt::Hidden | Doubt::Headers | Doubt::Body => !same_contract,
         })
     }
@@ -298,7 +320,30 @@ impl Doubt {
             Self::Hidden => "values of the query are not recorded, for their names are sensitive",
             Self::Headers => "headers that the contract names are not recorded",
             Self::Body => "the body is not recorded",
+            Self::Rules => "what a rule reads is not recorded",
         }
+    }
+}
+
+/// The rules that are asked, and how far they may go.
+fn rules(operation: &Operation) -> Option<(Mode, Arc<Rules>)> {
+    let rules = operation.rules.as_ref()?;
+    let (mode, _) = operation.guards.iter().find(|(_, guard)| guard.name() == rules.name())?;
+    Some((*mode, rules.clone()))
+}
+
+/// Whether the event tells what a rule reads.
+fn is_recorded(read: Read<'_>, exchange: &Exchange<'_>, recorded: &Recorded) -> bool {
+    match read {
+        Read::Header(Some(name)) => recorded.tells_header(name),
+        Read::Header(None) => false,
+        Read::Query(Some(name)) => !recorded.hidden.iter().any(|hidden| hidden == name),
+        Read::Query(None) => recorded.hidden.is_empty(),
+        // Nobody has neither.
+        Read::Claim | Read::Variable("principal.scopes") => exchange.principal.is_none(),
+        // A proxy may have said that the caller came another way.
+        Read::Variable("request.scheme") => false,
+        Read::Variable(_) => true,
     }
 }
 

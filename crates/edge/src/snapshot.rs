@@ -1,5 +1,6 @@
 //! What one configuration means: routes, guards, TLS. Immutable; swapped as a whole.
 
+mod access;
 mod compile;
 mod expressions;
 mod listeners;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use haechi_access::Rules;
 use haechi_acme::{Certified, Managed};
 use haechi_config::model::Compress;
 use haechi_config::plan::Operations;
@@ -160,6 +162,8 @@ pub(crate) struct Operation {
     pub(crate) exposed: bool,
     /// The guards on the head, in order.
     pub(crate) guards: Vec<(Mode, Arc<dyn Guard>)>,
+    /// The rules among them, for those who do not know all that rules read.
+    pub(crate) rules: Option<Arc<Rules>>,
     /// Identities of which one is needed; none if everybody may call.
     pub(crate) accepts: Vec<Arc<str>>,
     pub(crate) contract: Option<Contracted>,

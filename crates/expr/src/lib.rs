@@ -20,9 +20,11 @@
 
 mod compile;
 mod eval;
+mod reads;
 mod scope;
 
 pub use eval::EvalError;
+pub use reads::Read;
 pub use scope::{VARIABLES, Variable};
 
 use haechi_guard::Exchange;
@@ -98,6 +100,11 @@ impl Expression {
     /// When none can be made: see [`EvalError`].
     pub fn make(&self, exchange: &Exchange<'_>) -> Result<String, EvalError> {
         eval::make(&self.root, exchange)
+    }
+
+    /// Whether all that it reads is known.
+    pub fn reads_only(&self, known: &dyn Fn(Read<'_>) -> bool) -> bool {
+        reads::only(&self.root, known)
     }
 
     /// The claims it speaks of, by their first name: a principal need hold no others.

@@ -21,6 +21,8 @@ struct Level {
     unknown_parameters: Option<Mode>,
     identity: Option<Mode>,
     limits: Option<Mode>,
+    access: Option<Mode>,
+    rule: bool,
 }
 
 fn mode() -> impl Strategy<Value = Option<Mode>> {
@@ -33,9 +35,9 @@ prop_compose! {
         plan in prop::option::of(prop::sample::select(vec!["p", "{ default: p, a: q }", "{ b: q }"])),
         (timeout, body, expose) in (prop::option::of(1u64..5_000), prop::option::of(0u64..1_000_000), any::<Option<bool>>()),
         (request, response, unknown_paths, unknown_parameters) in (mode(), mode(), mode(), mode()),
-        (identity, limits) in (mode(), mode()),
+        (identity, limits, access, rule) in (mode(), mode(), mode(), any::<bool>()),
     ) -> Level {
-        Level { auth, plan, timeout, body, expose, request, response, unknown_paths, unknown_parameters, identity, limits }
+        Level { auth, plan, timeout, body, expose, request, response, unknown_paths, unknown_parameters, identity, limits, access, rule }
     }
 }
 
@@ -51,8 +53,13 @@ fn text<T: ToString>(value: Option<T>) -> Option<String> {
 }
 
 fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
-    let modes =
-        |level: &Level| Some(write(&[("identity", text(level.identity)), ("limits", text(level.limits))]));
+    let modes = |level: &Level| {
+        let all = [("identity", level.identity), ("limits", level.limits), ("access", level.access)];
+        Some(write(&all.map(|(name, mode)| (name, text(mode)))))
+    };
+    let rules = |level: &Level, name: &str| {
+        level.rule.then(|| format!("[{{ name: {name}, when: 'false', status: 404 }}]"))
+    };
     let validate = |level: &Level, paths| {
         let both = [
             ("request", text(level.request)),
@@ -73,6 +80,7 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("expose", text(operation.expose)),
         ("validate", validate(operation, None)),
         ("modes", modes(operation)),
+        ("rules", rules(operation, "operation")),
     ]);
     let api = write(&[
         ("openapi", Some("o.yaml".into())),
@@ -81,6 +89,7 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("plan", text(api.plan)),
         ("validate", validate(api, text(api.unknown_paths))),
         ("modes", modes(api)),
+        ("rules", rules(api, "api")),
         ("operations", Some(format!("{{ op: {operation} }}"))),
     ]);
     let identity = "{ a: { api_key: { collection: a } }, b: { api_key: { collection: b } } }";
@@ -92,6 +101,7 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("plans", Some("{ p: { rate: 1/s }, q: { rate: 2/s } }".into())),
         ("apis", Some(format!("{{ api: {api} }}"))),
         ("modes", modes(all)),
+        ("rules", rules(all, "all")),
     ])
 }
 
@@ -110,6 +120,8 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
         Some("{ b: q }") => PlanChoice { default: None, by_identity: named("b") },
         Some(_) => PlanChoice { default: Some("p".into()), by_identity: named("a") },
     };
+    let rules = [("all", all.rule), ("api", api.rule), ("operation", operation.rule)];
+    let rule = |name: &str| Rule { name: name.into(), when: "false".into(), status: 404, detail: None };
     OperationSettings {
         exposed: operation.expose != Some(false),
         auth,
@@ -124,6 +136,8 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
         unknown_parameters: operation.unknown_parameters.or(api.unknown_parameters).unwrap_or(Mode::Enforce),
         identity: operation.identity.or(api.identity).or(all.identity).unwrap_or(Mode::Enforce),
         limits: operation.limits.or(api.limits).or(all.limits).unwrap_or(Mode::Enforce),
+        access: operation.access.or(api.access).or(all.access).unwrap_or(Mode::Enforce),
+        rules: rules.into_iter().filter(|(_, written)| *written).map(|(name, _)| rule(name)).collect(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is served without a contract, and how callers arrive.
 
-use super::{Known, body_limit, body_size, compress, modes, plan_choice, upstream, websocket, written_auth};
+use super::{
+    Known, access, body_limit, body_size, compress, modes, plan_choice, upstream, websocket, written_auth,
+};
 use crate::diagnostic::Diagnostic;
 use crate::model::{Channel, Service};
 use crate::reader::{Fields, Mistakes, list, names, word};
@@ -76,6 +78,7 @@ fn service(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Servic
         auth: auth?,
         plan,
         modes,
+        rules: access::rules(&fields, mistakes),
         methods,
         body,
         compress: compress(&fields, mistakes),

@@ -34,10 +34,12 @@ fn minimal() -> Value {
             "upstream": upstream("http://orders"),
             "auth": ["user", "client"],
             "plan": "small",
-            "operations": { "get": { "auth": ["user"] }, "list": { "upgrade": "websocket" } },
+            "rules": [{ "name": "a", "when": "false" }],
+            "operations": { "get": { "auth": ["user"], "rules": [{ "name": "a", "when": "false" }] }, "list": { "upgrade": "websocket" } },
         } },
+        "rules": [{ "name": "a", "when": "false" }],
         "channels": { "app": { "when": "claims.client_id == 'ios'" } },
-        "services": { "website": { "upstream": upstream("http://web"), "auth": ["user", "client"], "plan": "small" },
+        "services": { "website": { "upstream": upstream("http://web"), "auth": ["user", "client"], "plan": "small", "rules": [{ "name": "a", "when": "false" }] },
             "chat": { "prefix": "/chat", "upstream": { "urls": ["http://chat"] }, "auth": "none", "upgrade": "websocket" } },
         "telemetry": { "otlp": { "endpoint": "http://127.0.0.1:4318" } },
     })
@@ -258,6 +260,26 @@ fn others() -> Vec<(&'static str, Value)> {
         ("/apis/orders/operations/get/validate/unknown_parameters", json!("observe")),
         ("/apis/orders/operations/get/modes/identity", json!("observe")),
         ("/apis/orders/operations/get/modes/limits", json!("observe")),
+        ("/apis/orders/modes/access", json!("observe")),
+        ("/apis/orders/operations/get/modes/access", json!("observe")),
+        ("/services/website/modes/access", json!("observe")),
+        ("/modes/access", json!("observe")),
+        ("/apis/orders/rules/0/name", json!("b")),
+        ("/apis/orders/rules/0/when", json!("true")),
+        ("/apis/orders/rules/0/status", json!(404)),
+        ("/apis/orders/rules/0/detail", json!("no")),
+        ("/apis/orders/operations/get/rules/0/name", json!("b")),
+        ("/apis/orders/operations/get/rules/0/when", json!("true")),
+        ("/apis/orders/operations/get/rules/0/status", json!(404)),
+        ("/apis/orders/operations/get/rules/0/detail", json!("no")),
+        ("/services/website/rules/0/name", json!("b")),
+        ("/services/website/rules/0/when", json!("true")),
+        ("/services/website/rules/0/status", json!(404)),
+        ("/services/website/rules/0/detail", json!("no")),
+        ("/rules/0/name", json!("b")),
+        ("/rules/0/when", json!("true")),
+        ("/rules/0/status", json!(404)),
+        ("/rules/0/detail", json!("no")),
         ("/channels/app/when", json!("true")),
         ("/channels/app/max_body", json!("4KiB")),
         ("/services/website/host", json!("www.example")),
@@ -324,7 +346,8 @@ fn the_settings_that_change_are_all_there_are() {
         .into_iter()
         .map(|(pointer, _)| {
             let mut keys: Vec<_> = pointer.split('/').collect();
-            let above = ["listen", "identity", "plans", "channels", "apis", "operations", "services"];
+            let above =
+                ["listen", "identity", "plans", "channels", "apis", "operations", "services", "rules"];
             for at in 1..keys.len() {
                 if above.contains(&keys[at - 1]) {
                     keys[at] = "*";
@@ -334,13 +357,17 @@ fn the_settings_that_change_are_all_there_are() {
         })
         .collect();
     let untested: Vec<_> = all.difference(&tested).map(String::as_str).collect();
-    // The file's version and the terms have one value. The base path is part of the operations' paths. Further certificates are set whole.
+    // The file's version and the terms have one value. A rule denies. The base path is part of the operations' paths. Further certificates are set whole.
     let known = [
         "/apis/*/base_path",
+        "/apis/*/operations/*/rules/*/then",
+        "/apis/*/rules/*/then",
         "/haechi",
         "/listen/*/tls/acme/accept_terms",
         "/listen/*/tls/certificates/*/cert",
         "/listen/*/tls/certificates/*/key",
+        "/rules/*/then",
+        "/services/*/rules/*/then",
     ];
     assert_eq!(untested, known);
 }

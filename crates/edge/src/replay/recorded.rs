@@ -12,6 +12,9 @@ use http::Method;
 /// Ends a text that was cut; stands for a value that was hidden.
 const ELLIPSIS: &str = "…";
 
+/// Headers that events tell.
+const RECORDED: [&str; 3] = ["host", "user-agent", "content-type"];
+
 /// A call as its event tells it.
 pub(super) struct Recorded {
     pub(super) time: SystemTime,
@@ -23,6 +26,8 @@ pub(super) struct Recorded {
     /// Parameters whose values are hidden.
     pub(super) hidden: Vec<String>,
     pub(super) headers: Headers,
+    /// Headers that were cut when they were recorded.
+    cut: Vec<&'static str>,
     pub(super) channel: String,
     tls: [String; 3],
     protocol: String,
@@ -44,11 +49,12 @@ impl Recorded {
         }
         let authority = Authority::parse(event.host.as_bytes()).ok();
         let (query, hidden) = query(&event.query)?;
+        let mut cut = Vec::new();
         let mut headers = HeadersBuilder::with_capacity(3, 256);
-        for (name, value) in
-            [("host", &event.host), ("user-agent", &event.user_agent), ("content-type", &event.content_type)]
-        {
-            if !value.is_empty() && !is_cut(value) {
+        for (name, value) in RECORDED.into_iter().zip([&event.host, &event.user_agent, &event.content_type]) {
+            if is_cut(value) {
+                cut.push(name);
+            } else if !value.is_empty() {
                 headers.push(name.as_bytes(), value.as_bytes());
             }
         }
@@ -62,6 +68,7 @@ impl Recorded {
             query,
             hidden,
             headers: headers.finish(),
+            cut,
             channel: event.channel.to_string(),
             tls: [&event.tls_version, &event.tls_cipher, &event.tls_name].map(ToString::to_string),
             protocol: event.http_version.to_string(),
@@ -77,6 +84,11 @@ impl Recorded {
 }
 
 impl Recorded {
+    /// Whether a header is known, be it absent.
+    pub(super) fn tells_header(&self, name: &str) -> bool {
+        RECORDED.iter().any(|known| known.eq_ignore_ascii_case(name) && !self.cut.contains(known))
+    }
+
     /// How it arrived, but for a proxy's word about the scheme, which is not recorded.
     pub(super) fn arrival(&self) -> Arrival<'_> {
         let [tls_version, tls_cipher, tls_name] = &self.tls;

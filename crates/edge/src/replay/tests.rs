@@ -174,6 +174,34 @@ fn an_identity_that_is_no_longer_accepted_is_named_and_nothing_else() {
 }
 
 #[test]
+fn a_rule_is_judged_by_what_is_recorded() {
+    let rule = "rules: [{ name: no-partners, when: \"principal.identity == 'partner' && operation == 'getOrder'\" }]\n";
+    let report = replay(&format!("{CONFIG}{rule}"), SPEC);
+    let partners = count(|n| (4..=6).contains(&(n % 10)) && n / 10 % 3 == 1);
+    assert_eq!(
+        differences(&report),
+        BTreeMap::from([(("getOrder", "admitted", "403 access:rule"), partners)])
+    );
+    assert!(report.unjudged.is_empty(), "{:?}", report.unjudged);
+}
+
+#[test]
+fn a_rule_that_reads_what_is_not_recorded_is_not_guessed() {
+    let rule = "      getOrder: { rules: [{ name: app, when: \"request.headers['x-app'] != 'pizza'\" }] }\n";
+    let report = replay(&format!("{CONFIG}{rule}"), SPEC);
+    assert_eq!(report.different, 0, "{:?}", report.differences);
+    let admitted = count(|n| (4..=6).contains(&(n % 10)) && n / 10 % 3 != 2);
+    let unjudged: Vec<_> = report.unjudged.iter().map(|u| (u.operation.as_str(), u.count)).collect();
+    assert_eq!(unjudged, [("getOrder", admitted)]);
+    assert!(report.unjudged[0].why.contains("what a rule reads"), "{:?}", report.unjudged);
+    // Both ask alike: both answer alike.
+    let both = format!("{CONFIG}{rule}");
+    let mut replay = Replay::new(evaluator(&both, SPEC), evaluator(&both, SPEC));
+    (0..1000).for_each(|number| replay.feed(call(number)));
+    assert_eq!(replay.finish().same, 1000);
+}
+
+#[test]
 fn credentials_that_nobody_asked_for_are_not_guessed() {
     let report = replay(&CONFIG.replace("getMenu: { auth: none", "getMenu: { auth: [customer]"), SPEC);
     assert_eq!(report.different, 0, "{:?}", report.differences);

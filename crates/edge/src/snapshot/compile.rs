@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use haechi_access::Rules;
 use haechi_config::model::{self, Auth, BodyLimit, Identity, JwksSource, Per};
 use haechi_config::plan::{OperationView, Operations};
 use haechi_config::{
     Config, Diagnostic, Diagnostics, OperationSettings, api_defaults, effective, service_settings,
 };
 use haechi_contract::{ApiIndex, Contract, HeadOptions, RouterBuilder};
+use haechi_expr::Expression;
 use haechi_guard::{Guard, Mode};
 use haechi_identity::{
     Accepted, Algorithm, Binding, Dpop, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier,
@@ -46,6 +48,8 @@ pub(super) struct Compiler<'a> {
     contracts: Operations,
     wrong: Option<Diagnostics>,
     begins: Vec<Begin>,
+    /// The conditions of rules, by their text.
+    pub(super) conditions: HashMap<String, Arc<Expression>>,
     /// What expressions speak of: principals hold no other claims.
     pub(super) claims: Vec<String>,
 }
@@ -86,12 +90,14 @@ impl Snapshot {
             contracts: Operations::new(),
             wrong: None,
             begins: Vec::new(),
+            conditions: HashMap::new(),
             claims: Vec::new(),
         };
         compiler.file(config.file().to_owned());
         compiler.digest.update(config.text().as_bytes());
         let listeners = compiler.listeners();
         let channels = compiler.channels();
+        compiler.conditions();
         let identities = compiler.identities();
         let plans = compiler.plans();
         let mut router = RouterBuilder::new();
@@ -339,26 +345,31 @@ impl Compiler<'_> {
         }
         let upstream = Arc::new(self.upstream(["apis", name, "upstream"], &api.upstream)?);
         let shared: Arc<str> = name.into();
-        let build = |id: &str,
-                     settings: OperationSettings,
-                     contract: Option<&Arc<haechi_contract::Operation>>| Operation {
-            api: shared.clone(),
-            id: id.into(),
-            kind: Kind::Api,
-            exposed: settings.exposed,
-            accepts: accepts(&settings),
-            guards: self.guards(&settings, identities, plans),
-            contract: contract
-                .filter(|_| settings.validate_request != Mode::Off || settings.validate_response != Mode::Off)
-                .map(|operation| contracted(&settings, operation)),
-            body_limit: self.body_limit(&settings),
-            rate: self.body_rate(&settings),
-            compress: settings.compress,
-            websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
-            timeout: settings.timeout,
-            upstream: upstream.clone(),
-            metrics: self.lasting.metrics.operation(name, id),
-        };
+        let build =
+            |id: &str, settings: OperationSettings, contract: Option<&Arc<haechi_contract::Operation>>| {
+                let rules = self.rules(&settings);
+                Operation {
+                    api: shared.clone(),
+                    id: id.into(),
+                    kind: Kind::Api,
+                    exposed: settings.exposed,
+                    accepts: accepts(&settings),
+                    guards: self.guards(&settings, identities, plans, rules.as_ref()),
+                    rules,
+                    contract: contract
+                        .filter(|_| {
+                            settings.validate_request != Mode::Off || settings.validate_response != Mode::Off
+                        })
+                        .map(|operation| contracted(&settings, operation)),
+                    body_limit: self.body_limit(&settings),
+                    rate: self.body_rate(&settings),
+                    compress: settings.compress,
+                    websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
+                    timeout: settings.timeout,
+                    upstream: upstream.clone(),
+                    metrics: self.lasting.metrics.operation(name, id),
+                }
+            };
         let operations = contract
             .operations()
             .iter()
@@ -406,13 +417,15 @@ impl Compiler<'_> {
         self.upgradeable(&["services", name, "upgrade"], &service.upstream, service.websocket.as_ref());
         let upstream = Arc::new(self.upstream(["services", name, "upstream"], &service.upstream)?);
         let settings = service_settings(self.config, service);
+        let rules = self.rules(&settings);
         let operation = Operation {
             api: name.into(),
             id: "-".into(),
             kind: Kind::Service,
             exposed: true,
             accepts: accepts(&settings),
-            guards: self.guards(&settings, identities, plans),
+            guards: self.guards(&settings, identities, plans, rules.as_ref()),
+            rules,
             contract: None,
             body_limit: self.body_limit(&settings),
             rate: self.body_rate(&settings),
@@ -484,6 +497,7 @@ impl Compiler<'_> {
         settings: &OperationSettings,
         identities: &Identities,
         plans: &HashMap<String, Arc<Plan>>,
+        rules: Option<&Arc<Rules>>,
     ) -> Vec<(Mode, Arc<dyn Guard>)> {
         let mut guards: Vec<(Mode, Arc<dyn Guard>)> = Vec::new();
         if let Auth::Any(names) = &settings.auth
@@ -491,6 +505,9 @@ impl Compiler<'_> {
         {
             let accepted = names.iter().filter_map(|name| identities.accepted.get(name).cloned()).collect();
             guards.push((settings.identity, Arc::new(IdentityGuard::new(accepted))));
+        }
+        if let Some(rules) = rules {
+            guards.push((settings.access, rules.clone()));
         }
         let choice = &settings.plan;
         let has_plan = choice.default.is_some() || !choice.by_identity.is_empty();
