@@ -6,6 +6,8 @@
 mod acme;
 #[path = "gateway/change.rs"]
 mod change;
+#[path = "gateway/access.rs"]
+mod access;
 #[path = "gateway/clients.rs"]
 mod clients;
 #[path = "gateway/differential.rs"]
