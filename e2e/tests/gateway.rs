@@ -28,6 +28,8 @@ mod lifecycle;
 mod pages;
 #[path = "gateway/proxy_protocol.rs"]
 mod proxy_protocol;
+#[path = "gateway/rewrite.rs"]
+mod rewrite;
 #[path = "gateway/schemathesis.rs"]
 mod schemathesis;
 #[path = "gateway/services.rs"]

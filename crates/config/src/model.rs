@@ -1,5 +1,6 @@
 //! The configuration as typed values. Nothing here is a text that has to be looked at again.
 
+mod rewrite;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 use crate::secret::SecretRef;
 use crate::value::{HttpUrl, Rate};
 
+pub use rewrite::{HeaderChanges, Rewrite};
 pub use upstream::{
     Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamProtocol, UpstreamRetries,
     UpstreamTls, WeightedUrl,
@@ -282,6 +284,8 @@ pub struct Api {
     pub compress: Option<Compress>,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
+    /// What is changed of its calls after they were judged.
+    pub rewrite: Rewrite,
     /// What is different for single operations.
     pub operations: BTreeMap<String, Operation>,
 }
@@ -333,6 +337,8 @@ pub struct Service {
     pub compress: Option<Compress>,
     /// Whether a call may become a WebSocket connection, and from which web sites (any if empty).
     pub websocket: Option<Vec<String>>,
+    /// What is changed of its calls after they were judged.
+    pub rewrite: Rewrite,
 }
 
 /// Who may call.

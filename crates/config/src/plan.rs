@@ -2,6 +2,7 @@
 
 mod access;
 mod gateway;
+mod rewrite;
 mod services;
 mod upstream;
 
@@ -50,7 +51,7 @@ pub struct Change {
     /// Which way it goes.
     pub effect: Effect,
     /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `contract`, `upstream`,
-    /// `identity`, `listener`, `limit`, `channel`, `rule`, `gateway`.
+    /// `identity`, `listener`, `limit`, `channel`, `rule`, `rewrite`, `gateway`.
     pub kind: &'static str,
     /// The API, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,6 +252,7 @@ impl Changes {
         let contract = (old.path(&old.api.openapi), new.path(&new.api.openapi));
         self.changed("contract", at, "openapi", contract, String::clone);
         self.upstream(at, &old.api.upstream, &new.api.upstream);
+        self.rewrite(at, &old.api.rewrite, &new.api.rewrite);
         self.host(at, old.api.host.as_deref(), new.api.host.as_deref());
     }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod rewrite;
 mod services;
 mod upstream;
 
@@ -500,6 +501,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         modes,
         compress: compress(&fields, mistakes),
         rules,
+        rewrite: rewrite::rewrite(&fields, mistakes),
         operations,
     })
 }

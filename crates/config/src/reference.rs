@@ -55,6 +55,8 @@ fn table(out: &mut String, title: &str, section: &'static Section) {
                 "apis.modes",
                 "services.modes",
                 "services.upstream",
+                "services.rewrite",
+                "apis.rewrite.response_headers",
             ];
             if !shared.contains(&heading.as_str()) {
                 table(out, &heading, inner);

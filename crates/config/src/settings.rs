@@ -1,8 +1,10 @@
 //! Every setting there is: its name, its form, its default and its meaning. The one list from which `haechi.yaml` is
 //! read, the JSON Schema and the manual's reference are written, and misspelt names are recognised.
 
+mod rewrite;
 mod upstream;
 
+pub(crate) use rewrite::{REWRITE, REWRITE_HEADERS};
 pub(crate) use upstream::{
     RETRIED, UPSTREAM, UPSTREAM_BREAKER, UPSTREAM_EJECTION, UPSTREAM_HEALTH, UPSTREAM_RETRIES, UPSTREAM_TLS,
     UPSTREAM_URL,
@@ -70,6 +72,8 @@ const BODY: Setting = setting(
 const COMPRESS: Form = Form::Word(&["off", "public", "all"]);
 
 const COMPRESS_MEANING: &str = "Responses that are compressed for callers that take it: none, those to callers without credentials that carry none, or all.";
+
+const REWRITE_MEANING: &str = "What is changed of a call after it was judged, and of its response.";
 
 const UPGRADE: Setting =
     setting("upgrade", Form::Word(&["websocket"]), "", "The protocol that a call may change to.");
@@ -468,6 +472,7 @@ pub(crate) static API: Section = Section {
         setting("compress", COMPRESS, "public", COMPRESS_MEANING),
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
         setting("rules", RULES, "", RULES_MEANING),
+        setting("rewrite", Form::Section(&REWRITE), "", REWRITE_MEANING),
         setting(
             "operations",
             Form::Names(&Form::Section(&OPERATION)),
@@ -531,6 +536,7 @@ pub(crate) static SERVICE: Section = Section {
         setting("compress", COMPRESS, "public", COMPRESS_MEANING),
         UPGRADE,
         ORIGINS,
+        setting("rewrite", Form::Section(&REWRITE), "", REWRITE_MEANING),
     ],
 };
 

@@ -38,6 +38,7 @@ mod request;
 mod request_body;
 mod respond;
 mod rewound;
+mod rewrite;
 mod shared;
 mod snapshot;
 mod spill;

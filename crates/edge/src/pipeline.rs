@@ -218,6 +218,10 @@ impl Call<'_> {
             trailers: progress.is_some(),
             decoded,
         };
+        let path = operation.rewrite.path(&path).ok_or_else(|| {
+            self.transaction.wire("rewrite", "the rewritten path is not canonical");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "rewrite", "The call cannot be sent on.")
+        })?;
         let target = forward::target(&path, &query)
             .ok_or_else(|| bad_request("The path cannot be sent on.".to_owned()))?;
         let spare = body.again();
@@ -225,6 +229,7 @@ impl Call<'_> {
             let mut sent = http::Request::new(body);
             sent.method_mut().clone_from(&request.method);
             *sent.headers_mut() = forward::request_headers(&request.headers, &facts);
+            operation.rewrite.request.apply(sent.headers_mut());
             if let Some(offer) = &offer {
                 offer.write(sent.headers_mut());
             }

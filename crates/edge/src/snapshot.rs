@@ -31,6 +31,7 @@ pub(crate) use self::services::Reach;
 use self::services::ServiceRoutes;
 use crate::connection::Peer;
 use crate::jwks::Source;
+use crate::rewrite::Rewrite;
 use crate::tunnel::TunnelLimits;
 
 /// What one configuration means. Made by [`Snapshot::compile`].
@@ -178,6 +179,8 @@ pub(crate) struct Operation {
     /// From the request's first byte to the upstream's head of the response.
     pub(crate) timeout: Duration,
     pub(crate) upstream: Arc<Upstream>,
+    /// What is changed of a call after it was judged, and of its response.
+    pub(crate) rewrite: Arc<Rewrite>,
     pub(crate) metrics: Arc<OperationMetrics>,
 }
 

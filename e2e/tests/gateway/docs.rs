@@ -130,6 +130,27 @@ fn the_protocols_of_the_manual_are_good() {
     }
 }
 
+/// The chapter's examples: services beside an API, and APIs as they stand.
+#[test]
+fn the_services_of_the_manual_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/manual/services.md")).expect("the chapter");
+    let examples: Vec<_> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
+        let rest = "haechi: 1\nlisten: [{ address: \"127.0.0.1:0\" }]\n\
+            identity: { partner: { api_key: { collection: partners } } }\nplans: { small: { rate: 5/s } }\n";
+        write("haechi.yaml", &format!("{rest}{example}"));
+        write("items.yaml", crate::SPEC);
+        let output =
+            Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
+        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn the_guide_to_change_works_as_it_is_written() {
     if !have("curl") || !have("python3") {

@@ -54,6 +54,7 @@ impl Changes {
             self.changed("exposure", at, "prefix", prefixes, |prefix| format!("`{prefix}`"));
             self.host(at, before.host.as_deref(), after.host.as_deref());
             self.upstream(at, &before.upstream, &after.upstream);
+            self.rewrite(at, &before.rewrite, &after.rewrite);
             self.set(
                 "exposure",
                 at,

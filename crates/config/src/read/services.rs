@@ -1,5 +1,6 @@
 //! What is served without a contract, and how callers arrive.
 
+use super::rewrite::rewrite;
 use super::{
     Known, access, body_limit, body_size, compress, modes, plan_choice, upstream, websocket, written_auth,
 };
@@ -83,6 +84,7 @@ fn service(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Servic
         body,
         compress: compress(&fields, mistakes),
         websocket,
+        rewrite: rewrite(&fields, mistakes),
     })
 }
 

@@ -139,8 +139,12 @@ fn other_values() -> Vec<(String, Value)> {
         let value: Value = serde_json::from_str(value).expect("JSON");
         ["apis/orders", "services/website"].map(|at| (format!("/{at}/upstream/{name}"), value.clone()))
     });
+    let rewrites = REWRITE_VALUES.iter().flat_map(|(name, value)| {
+        let value: Value = serde_json::from_str(value).expect("JSON");
+        ["apis/orders", "services/website"].map(|at| (format!("/{at}/rewrite/{name}"), value.clone()))
+    });
     let others = others().into_iter().map(|(pointer, value)| (pointer.to_owned(), value));
-    others.chain(upstream).collect()
+    others.chain(upstream).chain(rewrites).collect()
 }
 
 /// What an upstream's settings may be changed to; APIs and services have the same ones.
@@ -177,6 +181,16 @@ const UPSTREAM_VALUES: &[(&str, &str)] = &[
     ("tls/name", r#""other.example""#),
     ("tls/pins", r#"["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"#),
     ("tls/ca", r#""file:other""#),
+];
+
+/// What a rewrite may be changed to; APIs and services have the same ones.
+const REWRITE_VALUES: &[(&str, &str)] = &[
+    ("strip_prefix", r#""/v1""#),
+    ("add_prefix", r#""/internal""#),
+    ("request_headers/set", r#"{ "X-Tenant": "pizza" }"#),
+    ("request_headers/remove", r#"["X-Debug", "X-Trace"]"#),
+    ("response_headers/set", r#"{ "Cache-Control": "no-store" }"#),
+    ("response_headers/remove", r#"["Server"]"#),
 ];
 
 fn others() -> Vec<(&'static str, Value)> {

@@ -26,6 +26,7 @@ use crate::export::collector;
 use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
+use crate::rewrite::Rewrite;
 use crate::tunnel::TunnelLimits;
 
 /// Longest file of signing keys; a set of a hundred RSA keys is a third of it.
@@ -344,6 +345,7 @@ impl Compiler<'_> {
             self.upgradeable(&path, &api.upstream, operation.websocket.as_ref());
         }
         let upstream = Arc::new(self.upstream(["apis", name, "upstream"], &api.upstream)?);
+        let rewrite = self.rewrite(["apis", name, "rewrite"], &api.rewrite);
         let shared: Arc<str> = name.into();
         let build =
             |id: &str, settings: OperationSettings, contract: Option<&Arc<haechi_contract::Operation>>| {
@@ -367,6 +369,7 @@ impl Compiler<'_> {
                     websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
                     timeout: settings.timeout,
                     upstream: upstream.clone(),
+                    rewrite: rewrite.clone(),
                     metrics: self.lasting.metrics.operation(name, id),
                 }
             };
@@ -416,6 +419,7 @@ impl Compiler<'_> {
         }
         self.upgradeable(&["services", name, "upgrade"], &service.upstream, service.websocket.as_ref());
         let upstream = Arc::new(self.upstream(["services", name, "upstream"], &service.upstream)?);
+        let rewrite = self.rewrite(["services", name, "rewrite"], &service.rewrite);
         let settings = service_settings(self.config, service);
         let rules = self.rules(&settings);
         let operation = Operation {
@@ -433,10 +437,23 @@ impl Compiler<'_> {
             websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
             timeout: settings.timeout,
             upstream,
+            rewrite,
             metrics: self.lasting.metrics.operation(name, "-"),
         };
         let methods = service.methods.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok());
         Some(Service { operation, methods: methods.collect(), allow: service.methods.join(", ").into() })
+    }
+
+    fn rewrite(&mut self, path: [&str; 3], rewrite: &model::Rewrite) -> Arc<Rewrite> {
+        let prefixes = [("strip_prefix", &rewrite.strip_prefix), ("add_prefix", &rewrite.add_prefix)];
+        for (name, prefix) in prefixes.into_iter().filter_map(|(name, prefix)| Some((name, prefix.as_ref()?)))
+        {
+            if let Err(message) = canonical(prefix) {
+                let [all, owner, section] = path;
+                self.refuse(&[all, owner, section, name], Diagnostic::new("rewrite", message));
+            }
+        }
+        Arc::new(Rewrite::new(rewrite))
     }
 
     fn contract(&mut self, name: &str, openapi: &Path) -> Option<Contract> {
@@ -545,7 +562,11 @@ fn check_route(host: Option<&str>, prefix: &str) -> Result<(), String> {
             return Err("the host is a name, `*.` and a name, or not set; it has no port".to_owned());
         }
     }
-    // Requests are compared in their canonical form: another spelling would never be met.
+    canonical(prefix)
+}
+
+/// Whether a prefix is in canonical form, as the paths of requests are: another spelling would never be met.
+fn canonical(prefix: &str) -> Result<(), String> {
     match CanonicalPath::parse(prefix.as_bytes()) {
         Ok(path) if path.as_str() == prefix => Ok(()),
         Ok(path) => Err(format!("the prefix is written `{path}`: paths are compared in that form")),
