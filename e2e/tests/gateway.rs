@@ -2,12 +2,12 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail loudly")]
 
+#[path = "gateway/access.rs"]
+mod access;
 #[path = "gateway/acme.rs"]
 mod acme;
 #[path = "gateway/change.rs"]
 mod change;
-#[path = "gateway/access.rs"]
-mod access;
 #[path = "gateway/clients.rs"]
 mod clients;
 #[path = "gateway/differential.rs"]
@@ -28,6 +28,8 @@ mod lifecycle;
 mod pages;
 #[path = "gateway/proxy_protocol.rs"]
 mod proxy_protocol;
+#[path = "gateway/replay.rs"]
+mod replay;
 #[path = "gateway/rewrite.rs"]
 mod rewrite;
 #[path = "gateway/schemathesis.rs"]

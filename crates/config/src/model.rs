@@ -438,6 +438,21 @@ pub struct Events {
     pub max_size: u64,
     /// How long.
     pub max_age: Duration,
+    /// Requests that are kept for replays, if any are.
+    pub requests: Option<KeptRequests>,
+}
+
+/// Requests that are kept for replays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptRequests {
+    /// Share of requests, 0 to 1.
+    pub sample: f64,
+    /// Bytes of the longest body that is kept.
+    pub max_body: u64,
+    /// Bytes of all of them.
+    pub max_size: u64,
+    /// How long.
+    pub max_age: Duration,
 }
 
 /// How changes are activated, and taken back.

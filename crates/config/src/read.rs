@@ -15,8 +15,8 @@ use haechi_guard::Mode;
 use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
     Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Compress, Control, Deal, Dpop, Events,
-    Identity, JwksSource, Jwt, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan, PlanChoice,
-    Settings, Timeouts, Tls, Validate,
+    Identity, JwksSource, Jwt, KeptRequests, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan,
+    PlanChoice, Settings, Timeouts, Tls, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -36,6 +36,9 @@ const WINDOW: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Least room for events: less than one segment keeps none.
 const EVENTS: u64 = 1024 * 1024;
+
+/// Longest body that is kept for replays: a queue of them waits in memory.
+const KEPT_BODY: u64 = 64 * 1024;
 
 /// Headers that frame or route a message, or carry other credentials: no header for API keys.
 const OTHER_HEADERS: [&str; 15] = [
@@ -680,7 +683,20 @@ fn events(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Events> {
     let dir = fields.scalar("dir", mistakes);
     let max_size = fields.size("max_size", EVENTS, u64::MAX, mistakes);
     let max_age = fields.time("max_age", mistakes);
-    Some(Events { dir: dir?, max_size: max_size?, max_age: max_age? })
+    let requests = match fields.get("requests") {
+        Some(node) => Some(kept_requests(node, mistakes)?),
+        None => None,
+    };
+    Some(Events { dir: dir?, max_size: max_size?, max_age: max_age?, requests })
+}
+
+fn kept_requests(node: &Node, mistakes: &mut Mistakes) -> Option<KeptRequests> {
+    let fields = Fields::open(node, &settings::EVENTS_REQUESTS, mistakes);
+    let sample = fields.scalar::<Share>("sample", mistakes);
+    let max_body = fields.size("max_body", 0, KEPT_BODY, mistakes);
+    let max_size = fields.size("max_size", EVENTS, u64::MAX, mistakes);
+    let max_age = fields.time("max_age", mistakes);
+    Some(KeptRequests { sample: sample?.0, max_body: max_body?, max_size: max_size?, max_age: max_age? })
 }
 
 fn activation(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Activation> {

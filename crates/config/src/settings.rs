@@ -611,6 +611,21 @@ pub(crate) static EVENTS: Section = Section {
         setting("dir", Form::Path, "./haechi-events", "Directory of the events."),
         setting("max_size", Form::Size, "1GiB", "All events together; the oldest go first."),
         setting("max_age", Form::Duration, "7d", "How long events are kept."),
+        setting(
+            "requests",
+            Form::Section(&EVENTS_REQUESTS),
+            "",
+            "Keeps headers and JSON bodies of some requests, redacted, for `haechi replay`. Off unless written.",
+        ),
+    ],
+};
+
+pub(crate) static EVENTS_REQUESTS: Section = Section {
+    settings: &[
+        setting("sample", Form::Percent, "1%", "Share of requests that are kept."),
+        setting("max_body", Form::Size, "16KiB", "Of longer bodies nothing is kept. At most `64KiB`."),
+        setting("max_size", Form::Size, "256MiB", "All kept requests together; the oldest go first."),
+        setting("max_age", Form::Duration, "1d", "How long requests are kept."),
     ],
 };
 

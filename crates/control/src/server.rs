@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use haechi_config::{Config, Diagnostics};
 use haechi_edge::{Collector, Gateway, GatewayError, Lasting};
-use haechi_events::{Export, Metrics, Recorder};
+use haechi_events::{Export, Metrics, Recorder, RequestOptions};
 use haechi_identity::{KeyRing, Pepper};
 use haechi_store::{State, StateError};
 use tokio::net::{TcpListener, UnixListener};
@@ -105,6 +105,12 @@ impl Server {
             max_age: config.events.max_age,
             workers: snapshot.workers(),
             queue: EVENT_QUEUE,
+            requests: config.events.requests.as_ref().map(|kept| RequestOptions {
+                sample: kept.sample,
+                max_body: usize::try_from(kept.max_body).unwrap_or(usize::MAX),
+                max_size: kept.max_size,
+                max_age: kept.max_age,
+            }),
             export,
         };
         let doing = format!("cannot keep events in `{}`", config.events.dir.display());

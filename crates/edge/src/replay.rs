@@ -72,6 +72,8 @@ enum Doubt {
     Body,
     /// What a rule reads.
     Rules,
+    /// Values in a body that were hidden.
+    HiddenInBody,
 }
 
 /// What the contract is asked of a call.
@@ -203,18 +205,29 @@ impl Evaluator {
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", ""));
         }
         if let Some(contract) = &operation.contract {
-            let asks_headers = contract.operation.parameters().any(|(place, name)| {
-                matches!(place, Place::Header | Place::Cookie) && recorded.headers.get(name).is_none()
+            let asks_headers = contract.operation.parameters().any(|(place, name)| match place {
+                Place::Header => !recorded.knows_header(&name.to_ascii_lowercase()),
+                Place::Cookie => !recorded.knows_header("cookie"),
+                _ => false,
             });
             if asks_headers {
                 tally.doubts.push(Doubt::Headers);
             }
             // A type without a length is a body that came in chunks and was not read.
             let has_body = recorded.body_length > 0 || recorded.headers.get("content-type").is_some();
-            if contract.inspects_body && has_body {
-                tally.doubts.push(Doubt::Body);
-            } else if contract.inspects_body {
-                judge::body(operation, &recorded.headers, Coded::Plain, b"", tally)?;
+            if contract.inspects_body {
+                match &recorded.body {
+                    // It was kept decoded.
+                    Some(body) if has_body => {
+                        judge::body(operation, &recorded.headers, Coded::Plain, body, tally)?;
+                        // What stands for a hidden value may please where the value would not.
+                        if !recorded.hidden_in_body().is_empty() {
+                            tally.doubts.push(Doubt::HiddenInBody);
+                        }
+                    }
+                    None if has_body => tally.doubts.push(Doubt::Body),
+                    _ => judge::body(operation, &recorded.headers, Coded::Plain, b"", tally)?,
+                }
             }
         }
         Ok(())
@@ -263,7 +276,7 @@ impl Judged {
         self.doubts.iter().copied().filter(move |doubt| match doubt {
             Doubt::Credentials => !same_identities,
             Doubt::Rules => !same_rules,
-            Doubt::Hidden | Doubt::Headers | Doubt::Body => !same_contract,
+            Doubt::Hidden | Doubt::Headers | Doubt::Body | Doubt::HiddenInBody => !same_contract,
         })
     }
 }
@@ -297,8 +310,8 @@ impl Findings for Tally<'_> {
 
     fn is_unknown(&mut self, violation: &Violation) -> bool {
         match violation.place {
-            Place::Header => self.recorded.headers.get(&violation.name.to_ascii_lowercase()).is_none(),
-            Place::Cookie => true,
+            Place::Header => !self.recorded.knows_header(&violation.name.to_ascii_lowercase()),
+            Place::Cookie => !self.recorded.knows_header("cookie"),
             Place::Query => {
                 let hidden = self.recorded.hidden.contains(&violation.name);
                 if hidden && violation.keyword != "unknown" {
@@ -306,9 +319,32 @@ impl Findings for Tally<'_> {
                 }
                 hidden && violation.keyword != "unknown"
             }
+            Place::Body => {
+                let hidden = self.recorded.hidden_in_body();
+                hidden.iter().any(|hidden| depends_on(violation, hidden))
+            }
             _ => false,
         }
     }
+}
+
+/// Whether a violation in a body may be due to what stands for the hidden value at this place.
+fn depends_on(violation: &Violation, hidden: &str) -> bool {
+    let is_within = |place: &str, whole: &str| {
+        place.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    // The type is kept, and so are an object's members and an array's length around it. All else may look into what it holds.
+    let shape = ["type", "required", "minProperties", "maxProperties", "minItems", "maxItems"];
+    // Whether these ask at all may hang on any value.
+    let conditional = ["/then/", "/else/", "/dependentSchemas/"];
+    if conditional.iter().any(|part| violation.schema_pointer.contains(part)) {
+        return true;
+    }
+    let place = violation.name.as_str();
+    if place == hidden {
+        return violation.keyword != "type";
+    }
+    is_within(place, hidden) || (is_within(hidden, place) && !shape.contains(&violation.keyword.as_str()))
 }
 
 // === impl Doubt ===
@@ -321,6 +357,7 @@ impl Doubt {
             Self::Headers => "headers that the contract names are not recorded",
             Self::Body => "the body is not recorded",
             Self::Rules => "what a rule reads is not recorded",
+            Self::HiddenInBody => "values in the body are not recorded, for they are secrets",
         }
     }
 }
@@ -335,7 +372,7 @@ fn rules(operation: &Operation) -> Option<(Mode, Arc<Rules>)> {
 /// Whether the event tells what a rule reads.
 fn is_recorded(read: Read<'_>, exchange: &Exchange<'_>, recorded: &Recorded) -> bool {
     match read {
-        Read::Header(Some(name)) => recorded.tells_header(name),
+        Read::Header(Some(name)) => recorded.knows_header(name),
         Read::Header(None) => false,
         Read::Query(Some(name)) => !recorded.hidden.iter().any(|hidden| hidden == name),
         Read::Query(None) => recorded.hidden.is_empty(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use haechi_events::{
-    ChannelMetrics, Event, InFlight, OperationMetrics, Outcome, RequestId, Text, TraceContext, VerdictRecord,
-    redact_query,
+    ChannelMetrics, Event, InFlight, Keeping, OperationMetrics, Outcome, RequestId, Text, TraceContext,
+    VerdictRecord, redact_query,
 };
 use haechi_guard::{Mode, Principal};
 use haechi_upstream::{Reply, Sent, UpstreamError};
@@ -47,6 +47,8 @@ pub(crate) struct Transaction {
     waited: Option<Duration>,
     /// Of a request body that passes.
     progress: Option<Rc<Progress>>,
+    /// The request, if it is kept for replays.
+    keeping: Option<Box<Keeping>>,
 }
 
 /// How a response ended.
@@ -90,6 +92,11 @@ impl Transaction {
         event.parent_span_id = trace.parent_span_id;
         event.upstream_span_id = Some(trace.upstream_span_id);
         event.sampled = trace.sampled;
+        let keeping = worker.sink.requests().and_then(|requests| {
+            let fields = request.headers.iter().map(|field| (field.name, field.value));
+            let keys = &served.snapshot.key_headers;
+            requests.begin(event.id, event.time_us, fields, |name| keys.iter().any(|key| key == name))
+        });
         Self {
             worker: worker.clone(),
             served: served.clone(),
@@ -101,6 +108,7 @@ impl Transaction {
             sent_at: None,
             waited: None,
             progress: None,
+            keeping,
         }
     }
 
@@ -120,6 +128,7 @@ impl Transaction {
             sent_at: None,
             waited: None,
             progress: None,
+            keeping: None,
         }
     }
 
@@ -233,9 +242,12 @@ impl Transaction {
         self.answered_here(problem);
     }
 
-    /// A body was read whole.
-    pub(crate) fn received(&mut self, bytes: usize) {
-        self.note(|event| event.request_bytes = bytes as u64);
+    /// A body was read whole, and decoded.
+    pub(crate) fn received(&mut self, body: &[u8]) {
+        self.note(|event| event.request_bytes = body.len() as u64);
+        if let (Some(keeping), Some(requests)) = (&mut self.keeping, self.worker.sink.requests()) {
+            keeping.body(body, requests);
+        }
     }
 
     /// A body passes; how far it came is in the event.
@@ -380,6 +392,9 @@ impl Transaction {
             self.served.counts.record(event.status, event.outcome, waited, reason);
         }
         self.channel.record(&event.traffic, event.outcome);
+        if let (Some(keeping), Some(requests)) = (self.keeping.take(), self.worker.sink.requests()) {
+            requests.keep(keeping);
+        }
         self.worker.sink.record(event);
     }
 

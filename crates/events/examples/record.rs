@@ -81,6 +81,7 @@ fn measure(dir: &Path) -> std::io::Result<()> {
         max_age: Duration::from_secs(86_400),
         workers: 1,
         queue: BURST,
+        requests: None,
         export: None,
     };
     let recorder = Recorder::start(options, metrics)?;

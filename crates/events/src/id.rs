@@ -28,6 +28,9 @@ pub struct SpanId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseIdError(());
 
+/// The bits that sampling decides on.
+const LOW_56: u128 = (1 << 56) - 1;
+
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 // === impl RequestId ===
@@ -48,6 +51,11 @@ impl RequestId {
         let millis = u64::try_from(self.0 >> 80).ok()?;
         let seven = (self.0 >> 76) & 0xf == 0x7 && (self.0 >> 62) & 0b11 == 0b10;
         seven.then(|| UNIX_EPOCH + Duration::from_millis(millis))
+    }
+
+    /// Whether the id is in a sample of this share (0 to 1) of all ids: so whoever knows the id knows it too.
+    pub fn is_sampled(self, share: f64) -> bool {
+        is_within(u64::try_from(self.0 & LOW_56).unwrap_or_default(), share)
     }
 
     /// The id's text without an allocation: 36 ASCII characters.
@@ -96,7 +104,7 @@ impl TraceId {
     /// The low 56 bits, random in every trace id of W3C Trace Context level 2: sampling decides on them, so that all
     /// parties of a trace decide alike.
     pub(crate) fn random_bits(self) -> u64 {
-        u64::try_from(self.0 & ((1 << 56) - 1)).unwrap_or_default()
+        u64::try_from(self.0 & LOW_56).unwrap_or_default()
     }
 
     /// The id's text without an allocation: 32 lower-case hexadecimal digits.
@@ -221,6 +229,14 @@ fn parse_hex(digits: impl Iterator<Item = u8>, upper: bool) -> Option<u128> {
         };
         Some((value << 4) | u128::from(nibble))
     })
+}
+
+/// Whether 56 random bits are within this share of all they can be.
+pub(crate) fn is_within(bits: u64, share: f64) -> bool {
+    const RANGE: f64 = 72_057_594_037_927_936.0; // 2^56
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no 56 exact bits")]
+    let place = bits as f64;
+    place < share * RANGE
 }
 
 /// The next number of this thread's generator (SplitMix64): a few multiplications, no lock, no system call.

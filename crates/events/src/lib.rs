@@ -8,6 +8,7 @@
 //!
 //! A full queue never slows a request: plain forwarded calls are then left out and counted, and the next one that is
 //! written carries their weight. Refusals have a reserve of their own, and are summed up when even that is full.
+//! If the configuration asks for it, heads and bodies of a sample are kept beside the events ([`KeptRequest`]), redacted.
 //! Control events (keys, configuration) are on disk before they are acknowledged.
 
 mod count;
@@ -18,6 +19,7 @@ mod metrics;
 mod otlp;
 mod recorder;
 mod redact;
+mod requests;
 mod spool;
 mod text;
 mod trace;
@@ -32,6 +34,7 @@ pub use metrics::{
 pub use otlp::encode as encode_spans;
 pub use recorder::{Export, Options, Recorder, Sink};
 pub use redact::redact_query;
+pub use requests::{Keeping, KeptRequest, RequestOptions, RequestSink};
 pub use spool::Spool;
 pub use text::Text;
 pub use trace::{TraceContext, is_sampled};

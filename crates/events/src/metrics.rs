@@ -53,6 +53,8 @@ pub struct Metrics {
     events_left_out: Counter,
     events_rolled_up: Counter,
     events_lost: Counter,
+    requests_kept: Counter,
+    requests_left_out: Counter,
     events_torn: Counter,
     spool_errors: Counter,
     snapshot: Family<SnapshotLabels, Gauge>,
@@ -279,6 +281,12 @@ impl Default for Metrics {
                 "events_rolled_up",
                 "Refusals summed up in the line of another that is the same",
             ),
+            requests_kept: add(list, "requests_kept", "Requests kept for replays"),
+            requests_left_out: add(
+                list,
+                "requests_left_out",
+                "Requests of the sample that are not kept: a full queue or disk, or too large a head",
+            ),
             events_lost: add(list, "events_lost", "Events the disk did not take in time"),
             events_torn: add(list, "events_torn", "Lines that a crash has cut off, found at the start"),
             spool_errors: add(list, "spool_errors", "Writes the disk refused"),
@@ -450,6 +458,14 @@ impl Metrics {
 
     pub(crate) fn event_left_out(&self, count: u64) {
         self.events_left_out.inc_by(count);
+    }
+
+    pub(crate) fn request_kept(&self) {
+        self.requests_kept.inc();
+    }
+
+    pub(crate) fn request_left_out(&self) {
+        self.requests_left_out.inc();
     }
 
     pub(crate) fn events_rolled_up(&self, count: u64) {

@@ -21,6 +21,7 @@ use self::writer::{Command, Writer};
 use crate::event::{Event, Outcome};
 use crate::id::RequestId;
 use crate::metrics::Metrics;
+use crate::requests::{RequestOptions, RequestRecorder, RequestSink};
 use crate::spool::Spool;
 
 /// Lines a subscriber may lag behind before it loses some: a second or two of a busy gateway.
@@ -46,6 +47,8 @@ pub struct Options {
     pub workers: usize,
     /// Events that wait in one sink's queue, and as many refusals in its reserve.
     pub queue: usize,
+    /// Which requests are kept, if any are.
+    pub requests: Option<RequestOptions>,
     /// Where sampled traces go.
     pub export: Option<Box<dyn Export>>,
 }
@@ -62,6 +65,7 @@ pub struct Options {
 pub struct Recorder {
     shared: Arc<Shared>,
     commands: SyncSender<Command>,
+    requests: Option<RequestRecorder>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -70,6 +74,7 @@ pub struct Recorder {
 #[derive(Clone)]
 pub struct Sink {
     queues: Arc<Queues>,
+    requests: Option<RequestSink>,
     metrics: Arc<Metrics>,
 }
 
@@ -105,6 +110,10 @@ impl Recorder {
         if spool.found_torn_line() {
             metrics.event_torn();
         }
+        let requests = match &options.requests {
+            Some(requests) => Some(RequestRecorder::start(&options.dir, requests, metrics.clone())?),
+            None => None,
+        };
         let shared = Arc::new(Shared {
             dir: options.dir,
             queues: (0..options.workers.max(1)).map(|_| Arc::new(Queues::new(options.queue))).collect(),
@@ -115,13 +124,14 @@ impl Recorder {
         let writer = Writer::new(shared.clone(), spool, options.export);
         let writer =
             std::thread::Builder::new().name("haechi-events".to_owned()).spawn(move || writer.run(&told))?;
-        Ok(Self { shared, commands, writer: Some(writer) })
+        Ok(Self { shared, commands, requests, writer: Some(writer) })
     }
 
     /// The sink of a worker; workers beyond the number said at the start share sinks.
     pub fn sink(&self, worker: usize) -> Option<Sink> {
         let queues = self.shared.queues.get(worker % self.shared.queues.len().max(1))?.clone();
-        Some(Sink { queues, metrics: self.shared.metrics.clone() })
+        let requests = self.requests.as_ref().map(RequestRecorder::sink);
+        Some(Sink { queues, requests, metrics: self.shared.metrics.clone() })
     }
 
     /// Records an event that must not be lost: it is on disk when this returns. Blocks.
@@ -191,6 +201,11 @@ impl Drop for Recorder {
 // === impl Sink ===
 
 impl Sink {
+    /// Where requests go that are to be kept, if any are.
+    pub fn requests(&self) -> Option<&RequestSink> {
+        self.requests.as_ref()
+    }
+
     /// Records an event; one that is boxed already is not moved.
     pub fn record(&self, event: impl Into<Box<Event>>) {
         let Err(event) = self.queues.plain.push(event.into()) else { return };

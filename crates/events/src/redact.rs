@@ -1,7 +1,10 @@
-//! What of a query may be written down.
+//! What of a query, a header and a body may be written down.
+
+mod body;
 
 use std::borrow::Cow;
 
+pub(crate) use self::body::redact_body;
 use crate::text::Text;
 
 /// What stands for a value that is not written.
@@ -94,6 +97,36 @@ fn is_sensitive(name: &str) -> bool {
         Cow::Owned(letters.map(|c| c.to_ascii_lowercase()).collect())
     };
     PARTS.iter().any(|part| plain.contains(part)) || words(name).any(is_sensitive_word)
+}
+
+/// Whether a header of this name (in small letters) holds a secret.
+pub(crate) fn is_secret_header(name: &str) -> bool {
+    // Those of the `authorization` kind are sensitive words.
+    matches!(name, "cookie" | "set-cookie") || is_sensitive(name)
+}
+
+/// Whether there is a secret anywhere in a text: by its looks, as `name=value` or `name: value` of a sensitive name (a URL in a text),
+/// or within a document in the text.
+pub(crate) fn looks_secret(text: &str) -> bool {
+    let ends = |c: char| c.is_whitespace() || "&?;,<>\"'()#|/{}[]".contains(c);
+    let named = |separator: char| {
+        text.split(separator)
+            .zip(text.split(separator).skip(1))
+            .any(|(before, _)| before.trim_end_matches(ends).rsplit(ends).next().is_some_and(is_sensitive))
+    };
+    is_secret(text.trim())
+        || text.trim_start().starts_with(['{', '['])
+        || text.split(|c: char| ends(c) || c == '=' || c == ':').any(is_secret)
+        || ["bearer ", "basic "].iter().any(|kind| text.to_ascii_lowercase().contains(kind))
+        || named('=')
+        || named(':')
+        || has_card_number(text)
+}
+
+/// Whether a run of digits, in groups or not, is the number of a card.
+fn has_card_number(text: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_digit() || c == ' ' || c == '-'))
+        .any(|run| is_card_number(run.trim_matches([' ', '-'])))
 }
 
 fn is_sensitive_word(word: &str) -> bool {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
+use serde::de::DeserializeOwned;
 
 use crate::event::Event;
 use crate::id::RequestId;
@@ -186,7 +187,17 @@ impl Spool {
     ///
     /// # Errors
     /// When a segment cannot be read.
-    pub fn read(dir: &Path, since: SystemTime, mut take: impl FnMut(Event)) -> io::Result<u64> {
+    pub fn read(dir: &Path, since: SystemTime, take: impl FnMut(Event)) -> io::Result<u64> {
+        Self::read_lines(dir, since, |event: &Event| event.time_us, take)
+    }
+
+    /// The same of whatever the lines are; `time` is in Unix microseconds.
+    pub(crate) fn read_lines<T: DeserializeOwned>(
+        dir: &Path,
+        since: SystemTime,
+        time: impl Fn(&T) -> u64,
+        mut take: impl FnMut(T),
+    ) -> io::Result<u64> {
         let (since, mut unreadable) = (millis(since), 0);
         let segments = segments(dir)?;
         // A segment ends where the next begins.
@@ -194,8 +205,8 @@ impl Spool {
         for (_, path) in segments.iter().skip(from) {
             let Some(bytes) = unless_dropped(fs::read(path))? else { continue };
             for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-                match serde_json::from_slice::<Event>(line) {
-                    Ok(event) if event.time_us / 1000 >= since => take(event),
+                match serde_json::from_slice::<T>(line) {
+                    Ok(line) if time(&line) / 1000 >= since => take(line),
                     Ok(_) => {}
                     Err(_) => unreadable += 1,
                 }

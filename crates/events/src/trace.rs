@@ -1,6 +1,6 @@
 //! W3C Trace Context: where a request stands in a distributed trace.
 
-use crate::id::{SpanId, TraceId};
+use crate::id::{SpanId, TraceId, is_within};
 
 /// A request's place in a trace: its own server span, the client span of the call to the upstream, and the caller's
 /// span if there is one.
@@ -76,10 +76,7 @@ impl TraceContext {
 
 /// Whether a trace belongs to the share `ratio` (0 to 1) that is sampled. The same for every party that asks.
 pub fn is_sampled(trace_id: TraceId, ratio: f64) -> bool {
-    const RANGE: f64 = 72_057_594_037_927_936.0; // 2^56
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no 56 exact bits")]
-    let place = trace_id.random_bits() as f64;
-    place < ratio * RANGE
+    is_within(trace_id.random_bits(), ratio)
 }
 
 /// Splits off a field of `len` bytes and the hyphen behind it.

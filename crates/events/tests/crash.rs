@@ -21,6 +21,7 @@ fn recorder(dir: &Path) -> (Recorder, Arc<Metrics>) {
         max_age: Duration::from_secs(1 << 30),
         workers: 1,
         queue: 64,
+        requests: None,
         export: None,
     };
     (Recorder::start(options, metrics.clone()).expect("started"), metrics)

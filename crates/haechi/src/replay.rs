@@ -8,7 +8,7 @@ use clap::Args;
 use haechi_config::Config;
 use haechi_control::{Source, Sources};
 use haechi_edge::{Contents, Evaluator, EvaluatorError, Files, Replay as Judges, Report};
-use haechi_events::Spool;
+use haechi_events::{KeptRequest, Spool};
 
 use crate::output::{Failure, Format, json, line, table};
 use crate::{Target, converse};
@@ -16,8 +16,9 @@ use crate::{Target, converse};
 /// Judge recorded traffic by a candidate configuration, and tell which decisions would differ.
 ///
 /// Events are read from `events.dir`, and judged by the configuration that serves now and by the candidate, both with the code that
-/// judges live traffic, both with counters of their own and the recorded time as their clock. What events do not hold (headers, bodies,
-/// credentials) is not guessed: calls for which it could make a difference are counted as not judged.
+/// judges live traffic, both with counters of their own and the recorded time as their clock. Headers and bodies are known of the requests
+/// that `events.requests` has kept. What is not known (others, secrets, credentials) is not guessed: calls for which it could make a
+/// difference are counted as not judged.
 ///
 /// Exit codes: 0 if nothing would differ, 2 if something would.
 #[derive(Debug, Args)]
@@ -44,8 +45,13 @@ impl Replay {
         let mut files = Files::on_disk(candidate.base());
         let mut judges = Judges::new(active, evaluator(candidate, &mut files)?);
         let since = SystemTime::now().checked_sub(self.since).unwrap_or(SystemTime::UNIX_EPOCH);
-        let unreadable = Spool::read(&dir, since, |event| judges.feed(event))
-            .map_err(|error| Failure::new(format!("cannot read events in `{}`: {error}", dir.display())))?;
+        let failed = |error: std::io::Error| {
+            Failure::new(format!("cannot read events in `{}`: {error}", dir.display()))
+        };
+        let unreadable_requests =
+            KeptRequest::read(&dir, since, |request| judges.keep(request)).map_err(failed)?;
+        let unreadable = Spool::read(&dir, since, |event| judges.feed(event)).map_err(failed)?;
+        let unreadable = unreadable + unreadable_requests;
         let report = judges.finish();
         match self.format {
             Format::Json => json(&report)?,
@@ -101,6 +107,9 @@ fn shown(report: &Report, unreadable: u64) -> Result<(), Failure> {
         "{} calls judged by {} and by {}: {} alike, {} differently",
         report.requests, report.active, report.candidate, report.same, report.different
     ))?;
+    if report.with_body > 0 {
+        line(&format!("{} of them with their recorded bodies", report.with_body))?;
+    }
     if !report.differences.is_empty() {
         line("")?;
         let rows = report.differences.iter().map(|difference| {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{ALL, Changes, Effect, maybe, written};
 use crate::config::Config;
-use crate::model::{Acme, ApiKey, Challenge, Dpop, Identity, JwksSource, Jwt, Listen, Tls};
+use crate::model::{Acme, ApiKey, Challenge, Dpop, Identity, JwksSource, Jwt, KeptRequests, Listen, Tls};
 use crate::value::{show_duration, show_size};
 
 impl Changes {
@@ -25,6 +25,17 @@ impl Changes {
         self.changed("gateway", ALL, "events.dir", path(&a.dir, &b.dir), String::clone);
         self.changed("gateway", ALL, "events.max_size", (a.max_size, b.max_size), |n| show_size(*n));
         self.changed("gateway", ALL, "events.max_age", (a.max_age, b.max_age), |n| show_duration(*n));
+        let kept = |kept: &KeptRequests| {
+            format!(
+                "{}%, bodies up to {}, {} for {}",
+                kept.sample * 100.0,
+                show_size(kept.max_body),
+                show_size(kept.max_size),
+                show_duration(kept.max_age)
+            )
+        };
+        let requests = (a.requests.as_ref().map(kept), b.requests.as_ref().map(kept));
+        self.changed("gateway", ALL, "events.requests", requests, |n| maybe(n.as_ref()));
         let (a, b) = (&old.activation, &new.activation);
         self.changed("gateway", ALL, "activation.on_change", (a.on_change, b.on_change), |n| {
             format!("{n:?}").to_lowercase()

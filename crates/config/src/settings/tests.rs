@@ -41,6 +41,7 @@ fn minimal() -> Value {
         "channels": { "app": { "when": "claims.client_id == 'ios'" } },
         "services": { "website": { "upstream": upstream("http://web"), "auth": ["user", "client"], "plan": "small", "rules": [{ "name": "a", "when": "false" }] },
             "chat": { "prefix": "/chat", "upstream": { "urls": ["http://chat"] }, "auth": "none", "upgrade": "websocket" } },
+        "events": { "requests": {} },
         "telemetry": { "otlp": { "endpoint": "http://127.0.0.1:4318" } },
     })
 }
@@ -310,6 +311,10 @@ fn others() -> Vec<(&'static str, Value)> {
         ("/events/dir", json!("elsewhere")),
         ("/events/max_size", json!("2GiB")),
         ("/events/max_age", json!("1d")),
+        ("/events/requests/sample", json!("2%")),
+        ("/events/requests/max_body", json!("4KiB")),
+        ("/events/requests/max_size", json!("1GiB")),
+        ("/events/requests/max_age", json!("2d")),
         ("/activation/on_change", json!("staging")),
         ("/activation/deal", json!("address")),
         ("/activation/guard/mode", json!("observe")),

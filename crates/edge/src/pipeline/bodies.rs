@@ -76,7 +76,7 @@ impl Call<'_> {
             .map_err(|error| self.body_failed(&error))?;
         let (bytes, body) =
             held(whole, coded, limit, &shared.bodies).await.map_err(|error| self.body_failed(&error))?;
-        self.transaction.received(bytes.len());
+        self.transaction.received(&bytes);
         judge::body(operation, headers, coded, &bytes, self)?;
         Ok(Outgoing { body, progress: None, decoded: matches!(coded, Coded::Once(_)) })
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use haechi_events::{Event, Text};
+use haechi_events::{Event, KeptRequest, Text};
 use haechi_guard::{Arrival, CredentialKind, Principal};
 use haechi_wire::{Authority, CanonicalPath, Headers, HeadersBuilder, Query};
 use http::Method;
@@ -28,6 +28,10 @@ pub(super) struct Recorded {
     pub(super) headers: Headers,
     /// Headers that were cut when they were recorded.
     cut: Vec<&'static str>,
+    /// The request, if it was kept.
+    pub(super) kept: Option<KeptRequest>,
+    /// Its body.
+    pub(super) body: Option<Vec<u8>>,
     pub(super) channel: String,
     tls: [String; 3],
     protocol: String,
@@ -43,21 +47,14 @@ pub(super) struct Recorded {
 
 impl Recorded {
     /// Nothing if the event does not hold enough: a text was cut.
-    pub(super) fn read(event: &Event) -> Option<Self> {
+    pub(super) fn read(event: &Event, kept: Option<KeptRequest>) -> Option<Self> {
         if [&event.path, &event.query, &event.host].iter().any(|text| is_cut(text)) {
             return None;
         }
         let authority = Authority::parse(event.host.as_bytes()).ok();
         let (query, hidden) = query(&event.query)?;
-        let mut cut = Vec::new();
-        let mut headers = HeadersBuilder::with_capacity(3, 256);
-        for (name, value) in RECORDED.into_iter().zip([&event.host, &event.user_agent, &event.content_type]) {
-            if is_cut(value) {
-                cut.push(name);
-            } else if !value.is_empty() {
-                headers.push(name.as_bytes(), value.as_bytes());
-            }
-        }
+        let body = kept.as_ref().and_then(|kept| serde_json::to_vec(kept.body.as_ref()?).ok());
+        let (headers, cut) = headers(event, kept.as_ref());
         let identity = event.verdicts.iter().find(|verdict| *verdict.guard == *"identity" && verdict.denied);
         Some(Self {
             time: UNIX_EPOCH + Duration::from_micros(event.time_us),
@@ -67,8 +64,10 @@ impl Recorded {
             path: CanonicalPath::parse(event.path.as_bytes()).ok()?,
             query,
             hidden,
-            headers: headers.finish(),
+            headers,
             cut,
+            kept,
+            body,
             channel: event.channel.to_string(),
             tls: [&event.tls_version, &event.tls_cipher, &event.tls_name].map(ToString::to_string),
             protocol: event.http_version.to_string(),
@@ -84,9 +83,19 @@ impl Recorded {
 }
 
 impl Recorded {
-    /// Whether a header is known, be it absent.
-    pub(super) fn tells_header(&self, name: &str) -> bool {
-        RECORDED.iter().any(|known| known.eq_ignore_ascii_case(name) && !self.cut.contains(known))
+    /// Whether the header of this name is as it was, or is known not to have been there.
+    pub(super) fn knows_header(&self, name: &str) -> bool {
+        match &self.kept {
+            Some(kept) => !kept.hidden_headers.iter().any(|hidden| hidden.eq_ignore_ascii_case(name)),
+            None => {
+                RECORDED.iter().any(|known| known.eq_ignore_ascii_case(name) && !self.cut.contains(known))
+            }
+        }
+    }
+
+    /// Places in the body that are hidden.
+    pub(super) fn hidden_in_body(&self) -> &[String] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.hidden)
     }
 
     /// How it arrived, but for a proxy's word about the scheme, which is not recorded.
@@ -103,6 +112,26 @@ impl Recorded {
             asn: self.asn,
         }
     }
+}
+
+/// All that were kept; of others, what the event tells. And which of those were cut when they were recorded.
+fn headers(event: &Event, kept: Option<&KeptRequest>) -> (Headers, Vec<&'static str>) {
+    let mut headers = HeadersBuilder::with_capacity(3, 256);
+    let mut cut = Vec::new();
+    if let Some(kept) = kept {
+        for (name, value) in &kept.headers {
+            headers.push(name.as_bytes(), value.as_bytes());
+        }
+        return (headers.finish(), cut);
+    }
+    for (name, value) in RECORDED.into_iter().zip([&event.host, &event.user_agent, &event.content_type]) {
+        if is_cut(value) {
+            cut.push(name);
+        } else if !value.is_empty() {
+            headers.push(name.as_bytes(), value.as_bytes());
+        }
+    }
+    (headers.finish(), cut)
 }
 
 fn principal(event: &Event) -> Option<Arc<Principal>> {
@@ -185,8 +214,8 @@ mod tests {
     #[test]
     fn what_was_cut_is_not_judged() {
         let mut event = Event { method: "GET".into(), path: "/a".into(), ..Event::default() };
-        assert!(Recorded::read(&event).is_some());
+        assert!(Recorded::read(&event, None).is_some());
         event.path = Text::lossy(format!("/{}", "a".repeat(600)).as_bytes(), 512);
-        assert!(Recorded::read(&event).is_none());
+        assert!(Recorded::read(&event, None).is_none());
     }
 }

@@ -1,9 +1,9 @@
 //! What differs, counted.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-use haechi_events::Event;
+use haechi_events::{Event, KeptRequest, RequestId};
 use serde::Serialize;
 
 use super::recorded::Recorded;
@@ -19,6 +19,8 @@ const EXAMPLES: usize = 3;
 pub struct Replay {
     active: Evaluator,
     candidate: Evaluator,
+    /// Requests that were kept, until their events come.
+    kept: HashMap<RequestId, KeptRequest>,
     waiting: BinaryHeap<Reverse<Waiting>>,
     report: Tallied,
 }
@@ -35,6 +37,7 @@ struct Tallied {
     requests: u64,
     left_out: u64,
     same: u64,
+    with_body: u64,
     differences: BTreeMap<Kind, (u64, Vec<String>)>,
     unjudged: BTreeMap<(String, String, &'static str), u64>,
     first: Option<u64>,
@@ -57,6 +60,8 @@ pub struct Report {
     pub requests: u64,
     /// Of those, how many would be decided alike.
     pub same: u64,
+    /// How many of all that were judged were judged with a recorded body.
+    pub with_body: u64,
     /// How many would be decided differently.
     pub different: u64,
     /// What would be decided differently, the most frequent first.
@@ -102,7 +107,18 @@ pub struct Unjudged {
 impl Replay {
     /// Two configurations, and no calls yet.
     pub fn new(active: Evaluator, candidate: Evaluator) -> Self {
-        Self { active, candidate, waiting: BinaryHeap::new(), report: Tallied::default() }
+        Self {
+            active,
+            candidate,
+            kept: HashMap::new(),
+            waiting: BinaryHeap::new(),
+            report: Tallied::default(),
+        }
+    }
+
+    /// Takes a request that was kept, before its event. All are held in memory, as many as `events.requests.max_size` lets there be.
+    pub fn keep(&mut self, request: KeptRequest) {
+        self.kept.insert(request.id, request);
     }
 
     /// Takes an event. Those that are no calls are left aside.
@@ -149,6 +165,7 @@ impl Replay {
             to_us: tallied.last,
             requests: tallied.requests,
             same: tallied.same,
+            with_body: tallied.with_body,
             different: differences.iter().map(|difference| difference.count).sum(),
             differences,
             unjudged,
@@ -165,7 +182,9 @@ impl Replay {
         report.left_out += left_out;
         report.first.get_or_insert(time);
         report.last = report.last.max(Some(time));
-        let Some(recorded) = Recorded::read(&event) else {
+        // An event that stands for others does not tell their bodies.
+        let kept = self.kept.remove(&event.id).filter(|_| weight == 1);
+        let Some(recorded) = Recorded::read(&event, kept) else {
             let at = (event.api.to_string(), event.operation.to_string());
             *report.unjudged.entry((at.0, at.1, "a text was cut when it was recorded")).or_default() +=
                 weight;
@@ -174,6 +193,9 @@ impl Replay {
         let (active, candidate) = (self.active.judge(&recorded), self.candidate.judge(&recorded));
         let doubt = self.doubt(&active, &candidate, &recorded);
         let report = &mut self.report;
+        if doubt.is_none() && recorded.body.is_some() {
+            report.with_body += weight;
+        }
         match doubt {
             Some(doubt) => {
                 let named = if *candidate.api == *"-" { &active } else { &candidate };

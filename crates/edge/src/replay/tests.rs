@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use haechi_events::{RequestId, Text};
+use haechi_events::{KeptRequest, RequestId, Text};
 use http::Method;
+use serde_json::json;
 
 use super::*;
 use crate::files::Contents;
@@ -282,4 +283,117 @@ fn what_events_stand_for_is_counted_or_told() {
     replay.feed(Event { path: Text::EMPTY, ..call(11) });
     let report = replay.finish();
     assert_eq!((report.requests, report.same, report.left_out), (6, 6, 2));
+}
+
+/// The request of an order as it is kept: of every fifth one, with bodies of three kinds. In one a secret is hidden.
+fn kept(n: u64) -> Option<KeptRequest> {
+    let (body, hidden) = match n / 50 % 3 {
+        0 => (json!({ "pizza": "Margherita", "size": "L" }), None),
+        1 => (json!({ "pizza": "Margherita" }), None),
+        _ => (json!({ "pizza": "Margherita", "size": "L", "password": "…" }), Some("/password".to_owned())),
+    };
+    (n % 50 == 8).then(|| KeptRequest {
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        hidden_headers: vec!["x-customer".to_owned()],
+        body: Some(body),
+        hidden: hidden.into_iter().collect(),
+        ..KeptRequest::default()
+    })
+}
+
+/// The hour, with the requests that were kept.
+fn replay_kept(spec: &str) -> Report {
+    let mut replay = Replay::new(evaluator(CONFIG, SPEC), evaluator(CONFIG, spec));
+    for event in (0..CALLS).map(call) {
+        // Ids have a random part.
+        let number = (event.time_us / 1000 - 1_700_000_000_000) / 30;
+        if let Some(kept) = kept(number) {
+            replay.keep(KeptRequest { id: event.id, ..kept });
+        }
+        replay.feed(event);
+    }
+    replay.finish()
+}
+
+fn unjudged(report: &Report) -> BTreeMap<&str, u64> {
+    report.unjudged.iter().map(|u| (u.why.as_str(), u.count)).collect()
+}
+
+/// Orders that are let in: all, and of those whose requests were kept those of a kind.
+fn orders() -> (u64, impl Fn(u64) -> u64) {
+    let is_order = |n: u64| n % 10 == 8 && n / 10 % 3 != 2;
+    (count(is_order), move |kind| count(|n| is_order(n) && n % 50 == 8 && n / 50 % 3 == kind))
+}
+
+#[test]
+fn a_narrowed_body_names_exactly_the_recorded_ones_that_would_differ() {
+    let report = replay_kept(&SPEC.replace("required: [pizza]", "required: [pizza, size]"));
+    let (all, of) = orders();
+    assert!(of(0) > 0 && of(1) > 0 && of(2) > 0);
+    assert_eq!(
+        differences(&report),
+        BTreeMap::from([(("createOrder", "admitted", "400 contract:required"), of(1))])
+    );
+    assert_eq!(
+        unjudged(&report),
+        BTreeMap::from([
+            ("the body is not recorded", all - of(0) - of(1) - of(2)),
+            // It would be let in, if there is nothing about the secret.
+            ("values in the body are not recorded, for they are secrets", of(2)),
+        ])
+    );
+    let refused_anyway = count(|n| n % 50 == 8 && n / 10 % 3 == 2);
+    assert_eq!(report.with_body, of(0) + of(1) + refused_anyway);
+}
+
+#[test]
+fn what_stands_for_a_secret_is_not_held_against_a_call() {
+    // The `…` that stands for the password is too short; what was sent may not have been.
+    let schema = "required: [pizza], properties: { password: { type: string, minLength: 8 } }";
+    let report = replay_kept(&SPEC.replace("required: [pizza]", schema));
+    let (all, of) = orders();
+    assert_eq!(report.different, 0, "{:?}", report.differences);
+    assert_eq!(unjudged(&report).values().sum::<u64>(), all - of(0) - of(1));
+    // Of another type it cannot have been.
+    let report = replay_kept(
+        &SPEC.replace("required: [pizza]", "required: [pizza], properties: { password: { type: integer } }"),
+    );
+    assert_eq!(
+        differences(&report),
+        BTreeMap::from([(("createOrder", "admitted", "400 contract:type"), of(2))])
+    );
+}
+
+#[test]
+fn a_header_is_judged_where_the_head_was_recorded() {
+    let (all, of) = orders();
+    let kept = of(0) + of(1) + of(2);
+    let with = |name: &str| {
+        let parameter = format!(
+            "operationId: createOrder\n      parameters: [{{ name: {name}, in: header, required: true, schema: {{ type: string }} }}]"
+        );
+        replay_kept(&SPEC.replace("operationId: createOrder", &parameter))
+    };
+    let report = with("X-Shop");
+    assert_eq!(
+        differences(&report),
+        BTreeMap::from([(("createOrder", "admitted", "400 contract:missing"), kept)])
+    );
+    assert_eq!(unjudged(&report).values().sum::<u64>(), all - kept);
+    // A header that is hidden was sent, and nobody knows what it said.
+    let report = with("X-Customer");
+    assert_eq!(report.different, 0, "{:?}", report.differences);
+    assert_eq!(unjudged(&report).values().sum::<u64>(), all);
+}
+
+#[test]
+fn an_event_that_stands_for_others_does_not_tell_their_bodies() {
+    let spec = SPEC.replace("required: [pizza]", "required: [pizza, size]");
+    let mut replay = Replay::new(evaluator(CONFIG, SPEC), evaluator(CONFIG, &spec));
+    let event = Event { weight: 2, outcome: Outcome::Refused, ..call(58) };
+    let body = Some(json!({ "pizza": "Margherita" }));
+    replay.keep(KeptRequest { id: event.id, body, ..KeptRequest::default() });
+    replay.feed(Event { identity: "customer".into(), verdicts: Vec::new(), ..event });
+    let report = replay.finish();
+    assert_eq!((report.different, unjudged(&report).values().sum::<u64>()), (0, 2));
 }

@@ -57,6 +57,8 @@ const EXPECTED: &str = r#"# EOF
 # HELP haechi_request_duration_seconds From the complete head to the end of the response.
 # HELP haechi_requests Requests by operation, class of status and outcome.
 # HELP haechi_requests_in_flight Requests that are being served.
+# HELP haechi_requests_kept Requests kept for replays.
+# HELP haechi_requests_left_out Requests of the sample that are not kept: a full queue or disk, or too large a head.
 # HELP haechi_snapshot_activation_timestamp_seconds Since when it is served, in Unix time.
 # HELP haechi_snapshot_active The snapshot that is served.
 # HELP haechi_spool_errors Writes the disk refused.
@@ -81,6 +83,8 @@ const EXPECTED: &str = r#"# EOF
 # TYPE haechi_request_duration_seconds histogram
 # TYPE haechi_requests counter
 # TYPE haechi_requests_in_flight gauge
+# TYPE haechi_requests_kept counter
+# TYPE haechi_requests_left_out counter
 # TYPE haechi_snapshot_activation_timestamp_seconds gauge
 # TYPE haechi_snapshot_active gauge
 # TYPE haechi_spool_errors counter
@@ -116,6 +120,8 @@ haechi_request_duration_seconds_count{api="orders",operation="getOrder"} 3
 haechi_request_duration_seconds_sum{api="-",operation="-"} 0.000009
 haechi_request_duration_seconds_sum{api="orders",operation="getOrder"} 20.007
 haechi_requests_in_flight 2
+haechi_requests_kept_total 0
+haechi_requests_left_out_total 0
 haechi_requests_total{api="-",operation="-",status="4xx",outcome="refused"} 1
 haechi_requests_total{api="orders",operation="getOrder",status="2xx",outcome="forwarded"} 2
 haechi_requests_total{api="orders",operation="getOrder",status="none",outcome="aborted"} 1

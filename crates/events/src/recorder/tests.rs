@@ -12,6 +12,7 @@ fn options(dir: &Path, queue: usize) -> Options {
         max_age: Duration::from_secs(1 << 20),
         workers: 1,
         queue,
+        requests: None,
         export: None,
     }
 }
@@ -44,7 +45,8 @@ impl Bench {
             lines: broadcast::Sender::new(LAG),
             metrics: metrics.clone(),
         });
-        let sink = |queues: &Arc<Queues>| Sink { queues: queues.clone(), metrics: metrics.clone() };
+        let sink =
+            |queues: &Arc<Queues>| Sink { queues: queues.clone(), requests: None, metrics: metrics.clone() };
         let sinks = shared.queues.iter().map(sink).collect();
         let spool = Spool::open(&shared.dir, 1 << 30, Duration::from_secs(1 << 30)).expect("open");
         Self { dir, writer: Writer::new(shared.clone(), spool, None), shared, sinks, metrics }
