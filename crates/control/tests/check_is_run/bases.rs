@@ -90,7 +90,8 @@ pub(crate) fn bases() -> [Value; 3] {
         }),
         json!({
             "haechi": 1, "workers": 1,
-            "data": "./state", "events": { "dir": "./events", "max_size": "2MiB", "max_age": "1d" },
+            "data": "./state", "events": { "dir": "./events", "max_size": "2MiB", "max_age": "1d",
+                "requests": { "sample": "1%", "max_body": "4KiB", "max_size": "2MiB", "max_age": "1d" } },
             "control": { "socket": "./haechi.sock", "metrics": "127.0.0.1:0" },
             "listen": [
                 { "address": "127.0.0.1:0" },
@@ -107,7 +108,7 @@ pub(crate) fn bases() -> [Value; 3] {
             "services": { "website": { "host": "www.pizza.example", "prefix": "/", "upstream": { "urls": ["http://[::1]:1"] },
                 "auth": "none", "methods": ["GET", "HEAD"], "compress": "all" } },
             "telemetry": { "otlp": { "endpoint": "http://[::1]:1/otlp", "sample": "1%" } },
-            "modes": { "identity": "enforce" },
+            "modes": { "identity": "enforce", "access": "observe" },
         }),
         json!({
             "haechi": 1, "workers": 1, "secrets": { "dir": "./secrets" }, "listen": [{ "address": "127.0.0.1:0" }],
@@ -123,8 +124,13 @@ pub(crate) fn bases() -> [Value; 3] {
             "channels": {
                 "app": { "when": "claims.client_id in ['ios', 'android']", "max_body": "2KiB" },
                 "batch": { "when": "request.path.startsWith('/v1')" } },
+            "rules": [{ "name": "app-reads", "when": "channel == 'app' && request.method == 'DELETE'", "then": "deny", "status": 405,
+                "detail": "The app deletes nothing." }],
             "apis": { "items": {
                 "openapi": "./items.yaml", "host": "*.pizza.example", "base_path": "/v1", "auth": "none", "compress": "off",
+                "rewrite": { "strip_prefix": "/v1", "add_prefix": "/internal",
+                    "request_headers": { "set": { "X-Tenant": "pizza" }, "remove": ["X-Debug"] },
+                    "response_headers": { "set": { "Cache-Control": "no-store" }, "remove": ["Server"] } },
                 "upstream": upstream(),
                 "operations": {
                     "feed": { "upgrade": "websocket", "origins": ["https://www.pizza.example"], "modes": { "identity": "observe" } },
