@@ -122,6 +122,8 @@ impl HeaderReader {
                 self.begins_well()?;
                 return Ok(Read { taken, header: None });
             }
+            // Before its length is believed: a reason must not depend on how the bytes are cut.
+            self.begins_well()?;
             if !is_line && self.held.len() >= FIXED && self.missing()? == 0 {
                 return Ok(Read { taken, header: Some(block(&self.held)?) });
             }
@@ -136,7 +138,11 @@ impl HeaderReader {
                 let room = LINE.saturating_sub(self.held.len());
                 match memchr(b'\n', next) {
                     Some(end) if end < room => Ok((end + 1, true)),
-                    _ if next.len() >= room => Err(ProxyRefusal::LineTooLong),
+                    _ if next.len() >= room => {
+                        let begins =
+                            self.held.iter().chain(next).zip(LINE_START).all(|(byte, wanted)| byte == wanted);
+                        Err(if begins { ProxyRefusal::LineTooLong } else { ProxyRefusal::Signature })
+                    }
                     _ => Ok((next.len(), true)),
                 }
             }

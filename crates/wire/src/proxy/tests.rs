@@ -207,6 +207,15 @@ fn a_block_is_at_most_4_kib() {
     assert_eq!(read(&v2(0x21, 0x11, &more)[..FIXED], 1), Err(ProxyRefusal::BlockTooLong));
 }
 
+/// Found by the fuzzer: the reason was another one when all bytes came at once.
+#[test]
+fn a_reason_does_not_depend_on_how_the_bytes_are_cut() {
+    let mut block = v2(0x21, 0x11, &[0; BLOCK + 1]);
+    block[3] = b'x';
+    assert_eq!(whole(&block), Err(ProxyRefusal::Signature));
+    assert_eq!(whole(&[b'P'; 200]), Err(ProxyRefusal::Signature));
+}
+
 #[test]
 fn every_refusal_has_a_word_of_its_own() {
     let words: std::collections::BTreeSet<_> = ProxyRefusal::ALL.iter().map(|kind| kind.code()).collect();
