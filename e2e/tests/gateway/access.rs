@@ -72,7 +72,7 @@ fn a_rule_that_is_only_observed_is_told_and_lets_through() {
 fn rules_know_the_caller_behind_trusted_proxies_and_nobody_elses_word() {
     let origin = Origin::start();
     let rules = "rules: [{ name: inside, when: \"!client.ip.inNetwork('192.0.2.0/24')\" }]\n";
-    let trusting = start(&origin, rules, ", trusted_proxies: [\"127.0.0.0/8\"]");
+    let trusting = start(&origin, rules, "\n    trusted_proxies: [\"127.0.0.0/8\"]");
     assert_eq!(get(&trusting, "/items/1", "").status, 403);
     assert_eq!(get(&trusting, "/items/1", "X-Forwarded-For: 192.0.2.1\r\n").status, 200);
     assert_eq!(
