@@ -74,80 +74,74 @@ fn the_guide_works_as_it_is_written() {
     assert!(!stdout.contains("nobody should read this"));
 }
 
+/// The YAML examples of a page.
+fn examples(page: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let text = std::fs::read_to_string(page).expect("the chapter");
+    let fenced = text.split("```yaml\n").skip(1);
+    fenced.filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+}
+
+/// `haechi check` accepts these files, of which one is `haechi.yaml`.
+fn is_good(files: &[(&str, &str)]) {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    let output = Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
+    assert!(output.status.success(), "{}\n{}", files[0].1, String::from_utf8_lossy(&output.stderr));
+}
+
 /// The chapter's examples are parts of a `haechi.yaml`: what they leave out is the same for all.
 #[test]
 fn the_listeners_of_the_manual_are_good() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let page = std::fs::read_to_string(root.join("docs/manual/tls.md")).expect("the chapter");
-    let examples: Vec<_> =
-        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let examples = examples("docs/manual/tls.md");
     assert!(!examples.is_empty());
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let rest = crate::config("127.0.0.1:1".parse().expect("an address"));
     let (_, apis) = rest.split_once("apis:").expect("the APIs");
     for example in examples {
-        let dir = tempfile::tempdir().expect("a directory");
-        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
-        write("haechi.yaml", &format!("haechi: 1\n{example}apis:{apis}"));
-        write("items.yaml", crate::SPEC);
-        write("tls.pem", &made.cert.pem());
-        write("tls.key", &made.signing_key.serialize_pem());
-        write("ca.pem", &made.cert.pem());
-        let output =
-            Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
-        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+        is_good(&[
+            ("haechi.yaml", &format!("haechi: 1\n{example}apis:{apis}")),
+            ("items.yaml", crate::SPEC),
+            ("tls.pem", &made.cert.pem()),
+            ("tls.key", &made.signing_key.serialize_pem()),
+            ("ca.pem", &made.cert.pem()),
+        ]);
     }
 }
 
 /// The chapter's examples: APIs and services as they stand, operations as those of an API.
 #[test]
 fn the_protocols_of_the_manual_are_good() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let page = std::fs::read_to_string(root.join("docs/manual/protocols.md")).expect("the chapter");
-    let examples: Vec<_> =
-        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let examples = examples("docs/manual/protocols.md");
     assert_eq!(examples.len(), 3);
     let spec = "openapi: 3.1.0\ninfo: { title: Chat, version: '1' }\npaths:\n  \
         /talk: { get: { operationId: talk, responses: { '200': { description: ok } } } }\n  \
         /upload: { put: { operationId: upload, responses: { '200': { description: ok } } } }\n";
     for example in examples {
-        let dir = tempfile::tempdir().expect("a directory");
-        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
         let example = match example.strip_prefix("operations:") {
             Some(operations) => format!(
                 "apis:\n  chat:\n    openapi: ./chat.yaml\n    upstream: {{ urls: [\"http://chat\"] }}\n    auth: none\n    operations:{}",
                 operations.replace('\n', "\n    ").trim_end()
             ),
-            None => example.to_owned(),
+            None => example,
         };
         let rest = "haechi: 1\nlisten: [{ address: \"127.0.0.1:0\" }]\n\
             identity: { customer: { api_key: { collection: customers } } }\n";
-        write("haechi.yaml", &format!("{rest}{example}\n"));
-        write("chat.yaml", spec);
-        let output =
-            Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
-        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+        is_good(&[("haechi.yaml", &format!("{rest}{example}\n")), ("chat.yaml", spec)]);
     }
 }
 
 /// The chapter's examples: services beside an API, and APIs as they stand.
 #[test]
 fn the_services_of_the_manual_are_good() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let page = std::fs::read_to_string(root.join("docs/manual/services.md")).expect("the chapter");
-    let examples: Vec<_> =
-        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let examples = examples("docs/manual/services.md");
     assert_eq!(examples.len(), 2);
     for example in examples {
-        let dir = tempfile::tempdir().expect("a directory");
-        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
         let rest = "haechi: 1\nlisten: [{ address: \"127.0.0.1:0\" }]\n\
             identity: { partner: { api_key: { collection: partners } } }\nplans: { small: { rate: 5/s } }\n";
-        write("haechi.yaml", &format!("{rest}{example}"));
-        write("items.yaml", crate::SPEC);
-        let output =
-            Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
-        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+        is_good(&[("haechi.yaml", &format!("{rest}{example}")), ("items.yaml", crate::SPEC)]);
     }
 }
 
