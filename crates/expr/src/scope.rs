@@ -126,8 +126,18 @@ pub static VARIABLES: [Variable; 27] = [
         Id::ClientIp,
         "the caller's address: the peer's, or what trusted proxies say; IPv4 in IPv6 is IPv4",
     ),
-    variable("client.country", Type::Text, Id::Country, "two letters, as in `KR`; empty if it is not known"),
-    variable("client.asn", Type::Int, Id::Asn, "number of the network's operator; 0 if it is not known"),
+    variable(
+        "client.country",
+        Type::Text,
+        Id::Country,
+        "two letters, as in `KR`; empty: there is no source of it yet",
+    ),
+    variable(
+        "client.asn",
+        Type::Int,
+        Id::Asn,
+        "number of the network's operator; 0: there is no source of it yet",
+    ),
     variable("tls.version", Type::Text, Id::TlsVersion, "`1.2` or `1.3`; empty without TLS here"),
     variable("tls.cipher", Type::Text, Id::TlsCipher, "name of the cipher suite; empty without TLS here"),
     variable(
