@@ -7,6 +7,8 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::eventually;
+
 /// A running gateway. Killed when dropped.
 pub struct Gateway {
     child: Child,
@@ -105,7 +107,31 @@ impl Gateway {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// The last events, the oldest first.
+    /// The requests recorded, in the order in which they began, once there are as many as were `made`.
+    ///
+    /// A worker records a request when its response has left: what was answered last need not be recorded yet, nor last.
+    pub fn requests(&self, made: usize) -> Vec<serde_json::Value> {
+        let mut found = Vec::new();
+        eventually(&format!("{made} requests are recorded"), || {
+            found = self.events(100_000);
+            found.retain(|event| event["kind"] == "request");
+            found.len() >= made
+        });
+        found.sort_by_key(|event| event["time_us"].as_u64());
+        found
+    }
+
+    /// An event that fits, once there is one.
+    pub fn event(&self, what: &str, fits: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let mut found = None;
+        eventually(&format!("an event: {what}"), || {
+            found = self.events(100_000).into_iter().rev().find(&fits);
+            found.is_some()
+        });
+        found.expect("just seen")
+    }
+
+    /// The last events, the oldest first. Those of the last requests may not be there yet: see [`Self::requests`].
     pub fn events(&self, lines: usize) -> Vec<serde_json::Value> {
         let output = self.verb(&["events", "tail", "--format", "json", "--lines", &lines.to_string()]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -21,7 +21,19 @@ pub use origin::{Origin, Seen};
 pub use pebble::{Pebble, PebbleOptions, free};
 pub use peer::{Peer, peer};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take before the test is failed: only a gateway that hangs gets there.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until it is so.
+///
+/// # Panics
+/// When it has not come true within [`PATIENCE`].
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::yield_now();
+    }
+}

@@ -37,6 +37,9 @@ use crate::keys::{CreateKey, Key, NewKey, RotateKey};
 use crate::lifecycle::{Activation, Lifecycle, Status};
 use crate::tls_report::TlsReport;
 
+/// A request is recorded when its response has left. Who asks about it at once may be faster: one look more, so much later.
+const SOON: Duration = Duration::from_millis(500);
+
 /// Most lines of the past that one request gets.
 const LINES: usize = 10_000;
 
@@ -220,11 +223,15 @@ async fn event(State(lifecycle): Shared, Path(id): Path<String>) -> Result<Json<
         status: StatusCode::BAD_REQUEST,
         detail: format!("`{id}` is no request id: {error}"),
     })?;
-    let found = blocking(move || lifecycle.find(id)).await??;
-    found.map(Json).ok_or_else(|| ApiError {
-        status: StatusCode::NOT_FOUND,
-        detail: format!("no event of the request `{id}` is kept"),
-    })
+    for patience in [SOON, Duration::ZERO] {
+        let asked = lifecycle.clone();
+        if let Some(found) = blocking(move || asked.find(id)).await?? {
+            return Ok(Json(found));
+        }
+        tokio::time::sleep(patience).await;
+    }
+    let detail = format!("no event of the request `{id}` is kept");
+    Err(ApiError { status: StatusCode::NOT_FOUND, detail })
 }
 
 /// The last events, then those that come.

@@ -41,15 +41,14 @@ fn rules_of_all_levels_add_up_and_the_first_that_holds_refuses() {
         assert_eq!(get(&gateway, "/items/3", fields).status, 404, "{fields:?}");
     }
     assert_eq!(origin.seen().len(), 1, "only what no rule refuses is sent on");
-    let events = gateway.events(20);
-    let of = |path: &str| events.iter().find(|event| event["path"] == path).expect("its event");
+    let of = |path: &str| gateway.event(path, |event| event["path"] == path);
     assert_eq!(
         (of("/items/2")["decided_by"].as_str(), of("/items/2")["reason"].as_str()),
         (Some("access"), Some("rule"))
     );
     assert_eq!(of("/items/3")["reason"], "rule-error", "one that cannot be told refuses");
-    let id = of("/items/2")["id"].as_str().expect("an id");
-    let why = gateway.verb(&["why", id]);
+    let refused = of("/items/2");
+    let why = gateway.verb(&["why", refused["id"].as_str().expect("an id")]);
     let why = String::from_utf8_lossy(&why.stdout).into_owned();
     assert!(why.contains("the rule `bots` refuses the call"), "{why}");
 }
@@ -60,7 +59,7 @@ fn a_rule_that_is_only_observed_is_told_and_lets_through() {
     let all = "    modes: { access: observe }\nrules: [{ name: nobody, when: 'true' }]\n";
     let gateway = start(&origin, all, "");
     assert_eq!(get(&gateway, "/items/1", "").status, 200);
-    let events = gateway.events(1);
+    let events = gateway.requests(1);
     let verdict =
         events[0]["verdicts"].as_array().expect("verdicts").iter().find(|one| one["guard"] == "access");
     let verdict = verdict.expect("the guard's");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use haechi_e2e::{Gateway, Origin, PATIENCE, Raw, have};
+use haechi_e2e::{Gateway, Origin, PATIENCE, Raw, eventually, have};
 use serde_json::Value;
 
 use crate::{SPEC, config};
@@ -17,14 +17,6 @@ const GET: &[u8] = b"GET /items/7 HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn full() -> bool {
     std::env::var_os("HAECHI_FULL").is_some()
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
-        std::thread::yield_now();
-    }
 }
 
 fn status(address: std::net::SocketAddr, request: &[u8]) -> u16 {
@@ -75,7 +67,7 @@ fn a_change_goes_from_staging_to_a_canary_to_production() {
     let state = gateway.json(&["status", "--format", "json"]);
     let counted = &state["candidate"]["canary"];
     assert_eq!(state["candidate"]["stage"], "canary=50%");
-    let events = gateway.events(1000);
+    let events = gateway.requests(1 + calls);
     let staged = events.iter().filter(|event| event["stage"] == "canary").count();
     assert_eq!(staged, refused, "every request of the canary is told by its event");
     eventually("it is counted exactly", || {
@@ -437,9 +429,7 @@ fn replay_names_what_a_candidate_would_decide_differently() {
         assert_eq!(raw.send(request.as_bytes()).response().expect("a response").status, 200);
     }
     assert_eq!(status(gateway.address(), b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"), 404);
-    eventually("the events are there", || {
-        gateway.events(100).iter().filter(|event| event["kind"] == "request").count() >= 5
-    });
+    gateway.requests(5);
     std::fs::create_dir(gateway.dir().join("next")).expect("made");
     gateway.replace("next/items.yaml", &SPEC.replace("enum: [S, M, L]", "enum: [S, M]"));
     gateway.replace("next/haechi.yaml", &staged(&origin));

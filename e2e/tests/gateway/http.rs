@@ -60,22 +60,25 @@ fn what_is_only_observed_goes_on_and_is_recorded() {
     );
     let gateway = haechi_e2e::Gateway::start(&[("haechi.yaml", &config), ("items.yaml", crate::SPEC)]);
     let mut raw = Raw::connect(gateway.address());
-    for (call, code) in [
+    for (made, (call, code)) in [
         ("GET /items/7?size=XXL", "enum"),
         ("GET /items/7?colour=red", "unknown"),
         ("GET /elsewhere", "unknown-operation"),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         raw.send(format!("{call} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         assert_eq!(raw.response().expect("a response").status, 200, "{call}");
-        let events = gateway.events(1);
-        let verdict = &events[0]["verdicts"][0];
+        let event = gateway.requests(made + 1).pop().expect("one");
+        let verdict = &event["verdicts"][0];
         assert_eq!(
             (&verdict["denied"], &verdict["mode"]),
             (&true.into(), &"observe".into()),
-            "{call}: {events:?}"
+            "{call}: {event}"
         );
-        assert_eq!(verdict["reasons"][0]["code"], code, "{call}: {events:?}");
-        assert_eq!(events[0]["outcome"], "forwarded", "{call}");
+        assert_eq!(verdict["reasons"][0]["code"], code, "{call}: {event}");
+        assert_eq!(event["outcome"], "forwarded", "{call}");
     }
     assert_eq!(origin.seen().len(), 3);
 }

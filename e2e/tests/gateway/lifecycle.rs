@@ -1,8 +1,6 @@
 //! Snapshots: activated, refused, watched; and the end of a process, in good order and not.
 
-use std::time::Instant;
-
-use haechi_e2e::{Gateway, Origin, PATIENCE, Raw};
+use haechi_e2e::{Gateway, Origin, Raw, eventually};
 
 use crate::{SPEC, config, items};
 
@@ -11,15 +9,6 @@ const GET: &[u8] = b"GET /items/7 HTTP/1.1\r\nHost: a\r\n\r\n";
 /// The status of a call on a connection of its own.
 fn status(gateway: &Gateway, request: &[u8]) -> u16 {
     Raw::connect(gateway.address()).send(request).response().expect("a response").status
-}
-
-/// Asks until it is so: a file watch has its own pace.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use haechi_e2e::{Browser, PATIENCE};
+use haechi_e2e::{Browser, PATIENCE, eventually};
 
 use crate::shop::{Open, open};
 
@@ -35,9 +35,12 @@ fn chromium_orders_a_pizza_and_follows_it_to_the_door() {
     browser.go(&format!("http://{}/?lang=ko", gateway.address()));
     browser.wait("document.querySelector('.card h2')?.textContent === '마르게리타'");
     // Pages and calls took the same way, and none was in anybody's way.
-    let events = gateway.events(10_000);
-    let of = |api: &str| events.iter().filter(|event| event["api"] == api).count();
-    assert!(of("pages") > 10 && of("menu") > 0 && of("delivery") > 1, "{events:?}");
+    let mut events = Vec::new();
+    eventually("all of it is recorded", || {
+        events = gateway.events(10_000);
+        let of = |api: &str| events.iter().filter(|event| event["api"] == api).count();
+        of("pages") > 10 && of("menu") > 0 && of("delivery") > 1
+    });
     let refused: Vec<_> = events.iter().filter(|event| event["outcome"] == "refused").collect();
     assert!(refused.is_empty(), "{refused:?}");
 }

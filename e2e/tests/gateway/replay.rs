@@ -1,10 +1,8 @@
 //! Requests that are kept for replays: redacted, and judged with their bodies.
 
-use std::path::Path;
-use std::time::Instant;
-
-use haechi_e2e::{Gateway, Origin, PATIENCE, Raw};
+use haechi_e2e::{Gateway, Origin, Raw, eventually};
 use serde_json::{Value, json};
+use std::path::Path;
 
 use crate::{SPEC, config, metric};
 
@@ -63,13 +61,8 @@ fn a_narrowed_body_is_judged_by_kept_requests_that_hold_no_secret() {
     }
     let query = format!("GET /items/7?token={SECRET} HTTP/1.1\r\nHost: a\r\n\r\n");
     raw.send(query.as_bytes()).response().expect("a response");
-    let start = Instant::now();
-    while metric(&gateway, "haechi_requests_kept_total") < 6
-        || gateway.events(100).iter().filter(|event| event["kind"] == "request").count() < 6
-    {
-        assert!(start.elapsed() < PATIENCE, "never kept");
-        std::thread::yield_now();
-    }
+    eventually("they are kept", || metric(&gateway, "haechi_requests_kept_total") >= 6);
+    gateway.requests(6);
 
     let (mut files, mut found) = (0, false);
     texts(&gateway.dir().join("haechi-events"), &mut |path, text| {

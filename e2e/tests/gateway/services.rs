@@ -55,10 +55,9 @@ fn a_service_is_routed_by_host_and_prefix_after_the_contracts() {
     let posted = send(&gateway, "POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(posted.status, 405);
     assert!(posted.head.to_ascii_lowercase().contains("allow: get, head\r\n"), "{}", posted.head);
-    let events = gateway.events(10);
-    let page = events.iter().find(|event| event["path"] == "/index.html").expect("its event");
+    let page = gateway.event("of the page", |event| event["path"] == "/index.html");
     assert_eq!((page["api"].as_str(), page["operation"].as_str()), (Some("website"), Some("-")));
-    let refused = events.iter().find(|event| event["path"] == "/form").expect("its event");
+    let refused = gateway.event("of the form", |event| event["path"] == "/form");
     assert_eq!((refused["api"].as_str(), refused["decided_by"].as_str()), (Some("website"), Some("service")));
     assert_eq!(refused["reason"], "method-not-allowed");
     let metrics = String::from_utf8_lossy(&gateway.verb(&["status"]).stdout).into_owned();
@@ -204,9 +203,8 @@ channels:
         send(&gateway, &format!("{head}{body}")).status
     };
     assert_eq!(body(0), 413, "more than the channel takes");
-    let events = gateway.events(10);
     let told = |path: &str| {
-        let event = events.iter().find(|event| event["path"] == path).expect("its event");
+        let event = gateway.event(path, |event| event["path"] == path);
         (
             event["channel"].as_str().unwrap_or_default().to_owned(),
             event["traffic"].as_str().unwrap_or_default().to_owned(),
@@ -219,7 +217,7 @@ channels:
     assert_eq!(told("/index"), pair("web", "page"));
     assert_eq!(told("/old/1"), pair("batch", "api"), "who is calling is known first");
     assert_eq!(told("/old/2"), pair("web", "page"), "also of a call that is refused");
-    let id = events.iter().find(|event| event["path"] == "/index").expect("its event")["id"]
+    let id = gateway.event("of the page", |event| event["path"] == "/index")["id"]
         .as_str()
         .expect("an id")
         .to_owned();

@@ -145,8 +145,7 @@ fn the_report_tells_post_quantum_from_classic_and_who_needs_tls_1_2() {
     ] {
         assert!(text.contains(expected), "`{expected}` in\n{text}");
     }
-    let events = gateway.events(10);
-    let event = events.iter().find(|event| event["user_agent"] == "rustls/1").expect("its event");
+    let event = gateway.event("of the client", |event| event["user_agent"] == "rustls/1");
     assert_eq!(event["tls_group"], "X25519MLKEM768", "{event}");
     assert_eq!(event["tls_signature"], "ECDSA_NISTP256_SHA256", "{event}");
 }

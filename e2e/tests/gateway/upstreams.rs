@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use haechi_e2e::{Fault, Faulty, Gateway, PATIENCE, Peer, Raw};
+use haechi_e2e::{Fault, Faulty, Gateway, PATIENCE, Peer, Raw, eventually};
 
 use crate::SPEC;
 
@@ -100,14 +100,6 @@ fn state(gateway: &Gateway, of: &Faulty) -> String {
     one["state"].as_str().expect("a state").to_owned()
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
-        std::thread::yield_now();
-    }
-}
-
 /// Retries that were made, from the metrics.
 fn retries(gateway: &Gateway) -> usize {
     let mut stream = std::os::unix::net::UnixStream::connect(gateway.dir().join("haechi.sock"))
@@ -184,8 +176,7 @@ fn with_no_upstream_left_calls_fail_at_once_and_recover() {
         answer.head.to_ascii_lowercase().contains("retry-after: 1\r\n")
             && String::from_utf8_lossy(&answer.body).contains("problems/upstream-unavailable")
     });
-    let events = gateway.events(50);
-    assert!(events.iter().any(|event| event["reason"] == "upstream-open"), "{events:?}");
+    gateway.event("the breaker refused", |event| event["reason"] == "upstream-open");
     origin.set(Fault::None);
     let before = origin.served();
     eventually("it serves again", || origin.served() > before + 50);

@@ -1,9 +1,8 @@
 //! WebSocket, with clients and servers that others wrote.
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
-use haechi_e2e::{Gateway, Origin, PATIENCE, Peer, Raw, have, python, run};
+use haechi_e2e::{Gateway, Origin, Peer, Raw, have, python, run};
 use serde_json::Value;
 
 const SPEC: &str = r#"
@@ -44,14 +43,7 @@ fn client(gateway: &Gateway, python: &std::path::Path, program: &str) -> String 
 
 /// The last event of WebSocket: it is written when the connection has ended.
 fn event(gateway: &Gateway) -> Value {
-    let start = Instant::now();
-    loop {
-        let found = gateway.events(20).into_iter().rev().find(|event| event["protocol"] == "websocket");
-        if let Some(event) = found {
-            return event;
-        }
-        assert!(start.elapsed() < PATIENCE, "no event of a WebSocket connection");
-    }
+    gateway.event("of a WebSocket connection", |event| event["protocol"] == "websocket")
 }
 
 #[test]
@@ -126,8 +118,9 @@ for path, how in [
              /feed (403, {problem})\n/feed (403, {problem})\n/feed hello\n"
         )
     );
-    let reasons: Vec<_> = gateway.events(10).into_iter().map(|event| event["reason"].clone()).collect();
-    assert!(reasons.contains(&"origin".into()) && reasons.contains(&"upgrade-refused".into()), "{reasons:?}");
+    for reason in ["origin", "upgrade-refused"] {
+        gateway.event(reason, |event| event["reason"] == reason);
+    }
 }
 
 #[test]
