@@ -67,9 +67,9 @@ fn a_change_goes_from_staging_to_a_canary_to_production() {
     let state = gateway.json(&["status", "--format", "json"]);
     let counted = &state["candidate"]["canary"];
     assert_eq!(state["candidate"]["stage"], "canary=50%");
-    let events = gateway.requests(1 + calls);
-    let staged = events.iter().filter(|event| event["stage"] == "canary").count();
-    assert_eq!(staged, refused, "every request of the canary is told by its event");
+    eventually("every request of the canary is told by its event", || {
+        gateway.events(1000).iter().filter(|event| event["stage"] == "canary").count() == refused
+    });
     eventually("it is counted exactly", || {
         let state = gateway.json(&["status", "--format", "json"]);
         state["candidate"]["canary"]["requests"] == refused
