@@ -14,6 +14,8 @@ mod clients;
 mod differential;
 #[path = "gateway/docs.rs"]
 mod docs;
+#[path = "gateway/fixed.rs"]
+mod fixed;
 #[path = "gateway/grpc.rs"]
 mod grpc;
 #[path = "gateway/http.rs"]

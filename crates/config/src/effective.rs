@@ -58,7 +58,7 @@ pub fn service_settings(config: &Config, service: &Service) -> OperationSettings
         exposed: true,
         auth: service.auth.clone(),
         plan: service.plan.clone(),
-        timeout: service.upstream.timeout,
+        timeout: service.target.upstream().map_or(Duration::ZERO, |upstream| upstream.timeout),
         body: service.body.unwrap_or(BodyLimit::Bytes(config.limits.body)),
         compress: service.compress.unwrap_or_default(),
         websocket: service.websocket.clone(),

@@ -19,6 +19,7 @@ mod reader;
 mod reference;
 mod secret;
 mod settings;
+pub mod template;
 mod tree;
 pub mod value;
 

@@ -1,5 +1,6 @@
 //! The configuration as typed values. Nothing here is a text that has to be looked at again.
 
+mod fixed;
 mod rewrite;
 mod upstream;
 
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use crate::secret::SecretRef;
 use crate::value::{HttpUrl, Rate};
 
+pub use fixed::{Content, Destination, Origin, Place, Redirect, Respond, Target};
 pub use rewrite::{HeaderChanges, Rewrite};
 pub use upstream::{
     Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamProtocol, UpstreamRetries,
@@ -270,6 +272,8 @@ pub struct Api {
     pub host: Option<String>,
     /// Path the contract's paths are below; its first server's if not set.
     pub base_path: Option<String>,
+    /// The scheme it is served under, or any.
+    pub scheme: Option<Scheme>,
     /// Where calls go.
     pub upstream: Upstream,
     /// Who may call.
@@ -319,8 +323,12 @@ pub struct Service {
     pub host: Option<String>,
     /// Path its paths are below: `/`, or segments without a slash at the end.
     pub prefix: String,
-    /// Where calls go.
-    pub upstream: Upstream,
+    /// Whether `prefix` is its one path.
+    pub exact: bool,
+    /// The scheme it is served under, or any.
+    pub scheme: Option<Scheme>,
+    /// What becomes of calls.
+    pub target: Target,
     /// Who may call.
     pub auth: Auth,
     /// How much they may do.
@@ -339,6 +347,15 @@ pub struct Service {
     pub websocket: Option<Vec<String>>,
     /// What is changed of its calls after they were judged.
     pub rewrite: Rewrite,
+}
+
+/// The scheme of a call, as its caller wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http`
+    Http,
+    /// `https`
+    Https,
 }
 
 /// Who may call.
@@ -512,4 +529,21 @@ pub struct Otlp {
     pub endpoint: HttpUrl,
     /// Share of traces, 0 to 1.
     pub sample: f64,
+}
+
+// === impl Scheme ===
+
+impl Scheme {
+    /// Whether a call that came over TLS, or did not, has this scheme.
+    pub fn is(self, secure: bool) -> bool {
+        secure == (self == Self::Https)
+    }
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What changes in meaning from one configuration to another. Order, comments and spelt-out defaults are no changes.
 
 mod access;
+mod fixed;
 mod gateway;
 mod rewrite;
 mod services;
@@ -16,7 +17,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::effective::{OperationSettings, api_defaults, effective};
-use crate::model::{Api, Auth, BodyLimit, Compress, Per, Plan, PlanChoice};
+use crate::model::{Api, Auth, BodyLimit, Compress, Per, Plan, PlanChoice, Scheme};
 use crate::value::{show_duration, show_size};
 
 /// The operations of each API, as its contract names them.
@@ -51,7 +52,7 @@ pub struct Change {
     /// Which way it goes.
     pub effect: Effect,
     /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `contract`, `upstream`,
-    /// `identity`, `listener`, `limit`, `channel`, `rule`, `rewrite`, `gateway`.
+    /// `identity`, `listener`, `limit`, `channel`, `rule`, `rewrite`, `answer`, `gateway`.
     pub kind: &'static str,
     /// The API, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,6 +255,21 @@ impl Changes {
         self.upstream(at, &old.api.upstream, &new.api.upstream);
         self.rewrite(at, &old.api.rewrite, &new.api.rewrite);
         self.host(at, old.api.host.as_deref(), new.api.host.as_deref());
+        self.scheme(at, old.api.scheme, new.api.scheme);
+    }
+
+    /// The scheme that an API or a service is served under.
+    fn scheme(&mut self, at: At<'_>, old: Option<Scheme>, new: Option<Scheme>) {
+        let effect = match (old, new) {
+            (Some(_), None) => Effect::Loosened,
+            (None, Some(_)) => Effect::Tightened,
+            _ => Effect::Changed,
+        };
+        if old != new {
+            let scheme = |scheme: Option<Scheme>| scheme.map_or("any scheme", Scheme::as_str);
+            let message = format!("is served under {} instead of {}", scheme(new), scheme(old));
+            self.add(effect, "exposure", at, message);
+        }
     }
 
     /// The host that an API or a service is served on.

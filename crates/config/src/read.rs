@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod fixed;
 mod rewrite;
 mod services;
 mod upstream;
@@ -16,7 +17,7 @@ use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
     Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Compress, Control, Deal, Dpop, Events,
     Identity, JwksSource, Jwt, KeptRequests, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan,
-    PlanChoice, Settings, Timeouts, Tls, Validate,
+    PlanChoice, Scheme, Settings, Timeouts, Tls, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -98,7 +99,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
     };
     let apis = written.map(|node| apis(node, base, &known, mistakes)).unwrap_or_default();
     let services =
-        services::services(fields.get("services"), &declared(fields.get("apis")), &known, mistakes);
+        services::services(fields.get("services"), base, &declared(fields.get("apis")), &known, mistakes);
     let events = events(&section(&fields, "events", &settings::EVENTS, mistakes), mistakes);
     let activation = activation(&section(&fields, "activation", &settings::ACTIVATION, mistakes), mistakes);
     let telemetry = section(&fields, "telemetry", &settings::TELEMETRY, mistakes);
@@ -497,6 +498,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         openapi: base.join(openapi?),
         host: host.map(|host| host.to_ascii_lowercase()),
         base_path,
+        scheme: scheme(&fields, mistakes),
         upstream: upstream?,
         auth: auth?,
         plan,
@@ -651,6 +653,11 @@ fn body_limit(fields: &Fields<'_>, known: &Known, mistakes: &mut Mistakes) -> Op
 fn compress(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Compress> {
     let words = [("off", Compress::Off), ("public", Compress::Public), ("all", Compress::All)];
     fields.get("compress").and_then(|node| word(node, &words, mistakes))
+}
+
+fn scheme(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Scheme> {
+    let words = [Scheme::Http, Scheme::Https].map(|scheme| (scheme.as_str(), scheme));
+    fields.get("scheme").and_then(|node| word(node, &words, mistakes))
 }
 
 fn websocket(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {

@@ -147,6 +147,7 @@ impl<'a> Fields<'a> {
                 let default = self.section.find(name).map_or("", |setting| setting.default);
                 let value = match default.parse::<u64>() {
                     Ok(_) => Value::Number(default.to_owned()),
+                    Err(_) if ["true", "false"].contains(&default) => Value::Bool(default == "true"),
                     Err(_) => Value::Text(default.to_owned()),
                 };
                 if default.is_empty() { None } else { T::read(&Node { place: self.place, value }).ok() }

@@ -1,9 +1,11 @@
 //! Every setting there is: its name, its form, its default and its meaning. The one list from which `haechi.yaml` is
 //! read, the JSON Schema and the manual's reference are written, and misspelt names are recognised.
 
+mod fixed;
 mod rewrite;
 mod upstream;
 
+pub(crate) use fixed::{REDIRECT, REDIRECTS, RESPOND};
 pub(crate) use rewrite::{REWRITE, REWRITE_HEADERS};
 pub(crate) use upstream::{
     RETRIED, UPSTREAM, UPSTREAM_BREAKER, UPSTREAM_EJECTION, UPSTREAM_HEALTH, UPSTREAM_RETRIES, UPSTREAM_TLS,
@@ -83,6 +85,13 @@ const ORIGINS: Setting = setting(
     Form::List(&Form::Text),
     "",
     "Web sites that may open a WebSocket connection, as in `https://www.example.com`; any if not set.",
+);
+
+const SCHEME: Setting = setting(
+    "scheme",
+    Form::Word(&["http", "https"]),
+    "",
+    "The scheme it is served under, as its callers use it; both if not set.",
 );
 
 const RULES: Form = Form::List(&Form::Section(&RULE));
@@ -455,6 +464,7 @@ pub(crate) static API: Section = Section {
             "",
             "Path the contract's paths are below; that of its first server if not set.",
         ),
+        SCHEME,
         setting("upstream", Form::Section(&UPSTREAM), "", "Where calls go. Required."),
         setting(
             "auth",
@@ -510,8 +520,12 @@ pub(crate) static SERVICE: Section = Section {
             "",
             "Host name the service is served under, or `*.domain`; any if not set.",
         ),
-        setting("prefix", Form::Path, "/", "Path the service's paths are below."),
-        setting("upstream", Form::Section(&UPSTREAM), "", "Where calls go. Required."),
+        setting("prefix", Form::Path, "", "Path the service's paths are below; `/` if not set."),
+        setting("path", Form::Path, "", "The service's one path, instead of all below a prefix."),
+        SCHEME,
+        setting("upstream", Form::Section(&UPSTREAM), "", "Where calls go."),
+        setting("redirect", Form::Section(&REDIRECT), "", "Where callers are sent, instead of an upstream."),
+        setting("respond", Form::Section(&RESPOND), "", "What calls are answered, instead of an upstream."),
         setting(
             "auth",
             Form::Either(&[Form::Word(&["none"]), Form::List(&Form::Text)]),

@@ -31,7 +31,7 @@ pub struct Counts {
 pub struct Tally {
     /// Requests that were read and judged.
     pub requests: u64,
-    /// Of those, how many ended in a status of 500 or more, whoever is to blame.
+    /// Of those, how many ended in a status of 500 or more, whoever is to blame, unless the gateway was told to answer so.
     pub failed: u64,
     /// How many were refused.
     pub refused: u64,
@@ -63,14 +63,16 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Counts a request that was judged. `waited` is the time to the response's head; `reason` is `guard` and `reason` of a refusal.
+    /// Counts a request that was judged. `waited` is the time to the response's head; `reason` is `decided_by` and `reason`.
     pub(crate) fn record(&self, status: u16, outcome: Outcome, waited: Duration, reason: (&str, &str)) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if outcome == Outcome::Refused {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return self.count_reason(reason);
         }
-        if status >= 500 || outcome == Outcome::Failed {
+        // What is configured to be answered with such a status (a shop that is closed) is no failure.
+        let is_meant = outcome == Outcome::Forwarded && reason.0 == "service";
+        if status >= 500 && !is_meant || outcome == Outcome::Failed {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(bucket) = self.waited.get(bucket(waited)) {

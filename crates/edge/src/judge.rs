@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use haechi_contract::{HeadView, Lookup, Params, Place, Violation};
+use haechi_contract::{ApiIndex, HeadView, Lookup, Match, Params, Place, Violation};
 use haechi_events::VerdictRecord;
 use haechi_guard::{Denial, Exchange, Mode, Reason, Verdict};
 use haechi_wire::{CanonicalPath, Headers, Query};
@@ -31,16 +31,26 @@ pub(crate) trait Findings {
     }
 }
 
-/// Host, method and path to the operation that is called.
+/// Host, scheme, method and path to the operation that is called.
 pub(crate) fn route<'s>(
     snapshot: &'s Snapshot,
-    host: &str,
+    (host, secure): (&str, bool),
     method: &Method,
     path: &CanonicalPath,
     findings: &mut impl Findings,
 ) -> Result<(&'s Operation, Params), Problem> {
     let mut named = true;
-    let (api, problem) = match snapshot.router.lookup(host, method, path.as_str()) {
+    let lookup = match snapshot.router.lookup(host, method, path.as_str()) {
+        Lookup::Found(Match { api, .. })
+        | Lookup::MethodNotAllowed { api, .. }
+        | Lookup::NoOperation { api }
+            if !is_served(snapshot, api, secure) =>
+        {
+            Lookup::NoApi
+        }
+        lookup => lookup,
+    };
+    let (api, problem) = match lookup {
         Lookup::Found(found) => {
             let operation = snapshot
                 .apis
@@ -66,7 +76,7 @@ pub(crate) fn route<'s>(
     // A path that a contract names is the contract's, whatever is not offered there. Of API and service, the more specific
     // answers for the rest.
     if !named
-        && let Some((service, reach)) = snapshot.service_routes.find(host, path.as_str())
+        && let Some((service, reach)) = snapshot.service_routes.find((host, secure), path.as_str())
         && api.is_none_or(|api| reach > api.reach)
         && let Some(service) = snapshot.services.get(service)
     {
@@ -82,6 +92,12 @@ pub(crate) fn route<'s>(
         Some(fallback) => Ok((fallback, Params::default())),
         None => Err(problem),
     }
+}
+
+/// Whether the API is there for calls of this scheme.
+fn is_served(snapshot: &Snapshot, api: ApiIndex, secure: bool) -> bool {
+    let scheme = snapshot.apis.get(api.0 as usize).and_then(|api| api.scheme);
+    scheme.is_none_or(|scheme| scheme.is(secure))
 }
 
 /// All calls of a service are one operation, if the service takes the method.

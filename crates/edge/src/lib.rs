@@ -22,6 +22,7 @@ mod counts;
 mod deadline;
 mod export;
 mod files;
+mod fixed;
 mod forward;
 mod gateway;
 mod grpc;

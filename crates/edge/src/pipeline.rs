@@ -28,7 +28,7 @@ use crate::grpc;
 use crate::judge::{self, Findings};
 use crate::request::Request;
 use crate::respond::{self, Problem, Tongue};
-use crate::snapshot::{Kind, Operation, Snapshot};
+use crate::snapshot::{Kind, Operation, Snapshot, Target};
 use crate::traffic::Traffic;
 use crate::transaction::{GRPC, Transaction};
 use crate::worker::Worker;
@@ -48,9 +48,9 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
     let served = serving.request(&peer.listener, view.addr);
     let snapshot = &served.snapshot;
     let trace = trace(&request, through_proxy, snapshot.sample);
-    let mut transaction = Transaction::begin(worker, peer, served, &request, view.addr, &trace);
+    let mut transaction = Transaction::begin(worker, peer, served, &request, &view, &trace);
     if let Some(answer) = validation(worker, peer, &request) {
-        transaction.validated();
+        transaction.configured("acme", "validation");
         return (finish(answer, &mut transaction), transaction);
     }
     let grpc = grpc::is_spoken(request.version, &request.headers);
@@ -161,7 +161,7 @@ impl Call<'_> {
         self.transaction.path(&path, &query);
         let snapshot = self.snapshot.clone();
         let host = request.authority.as_ref().map_or("", |authority| authority.host());
-        let (operation, params) = judge::route(&snapshot, host, &request.method, &path, self)?;
+        let (operation, params) = judge::route(&snapshot, (host, self.secure), &request.method, &path, self)?;
         self.transaction.operation(operation);
         self.transaction.traffic(match operation.kind {
             Kind::Api => Traffic::Api,
@@ -201,6 +201,14 @@ impl Call<'_> {
         judged?;
 
         let offer = self.offer(operation, &request)?;
+        let upstream = match &operation.target {
+            Target::Upstream(upstream) => upstream,
+            Target::Fixed(fixed) => {
+                let asked = Asked { method: &request.method, headers: &request.headers, deadline: None };
+                let answer = fixed.answer((&request.method, host), &path, &query, &request.headers);
+                return self.fixed(operation, fixed, &asked, principal.is_some(), answer);
+            }
+        };
         let deadline = self.deadline(&request)?;
         judge::head(operation, &request.headers, &query, &params, self)?;
         let Outgoing { body, progress, decoded } =
@@ -237,7 +245,7 @@ impl Call<'_> {
         };
         let again = || spare.as_ref().and_then(OutBody::again).map(build);
         self.transaction.sending();
-        let (pools, upstream) = (&self.worker.pools, &operation.upstream);
+        let pools = &self.worker.pools;
         let sent = match &progress {
             None => {
                 let within = within(operation.timeout, deadline);
@@ -265,7 +273,7 @@ impl Call<'_> {
                     }
                     _ => {
                         let asked = Asked { method: &request.method, headers: &request.headers, deadline };
-                        self.response(operation, &asked, principal.is_some(), reply).await
+                        self.response((operation, upstream), &asked, principal.is_some(), reply).await
                     }
                 }
             }

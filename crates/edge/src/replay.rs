@@ -116,8 +116,14 @@ impl Evaluator {
     fn judge(&self, recorded: &Recorded) -> Judged {
         let mut tally = Tally { recorded, refused: None, doubts: Vec::new() };
         let none: Arc<str> = "-".into();
-        let routed =
-            judge::route(&self.snapshot, &recorded.host, &recorded.method, &recorded.path, &mut tally);
+        let secure = recorded.arrival().secure;
+        let routed = judge::route(
+            &self.snapshot,
+            (&recorded.host, secure),
+            &recorded.method,
+            &recorded.path,
+            &mut tally,
+        );
         let (operation, params) = match routed {
             Ok(routed) => routed,
             Err(problem) => {

@@ -3,6 +3,7 @@
 mod access;
 mod compile;
 mod expressions;
+mod fixed;
 mod listeners;
 mod services;
 mod upstream;
@@ -15,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use haechi_access::Rules;
 use haechi_acme::{Certified, Managed};
-use haechi_config::model::Compress;
+use haechi_config::model::{Compress, Scheme};
 use haechi_config::plan::Operations;
 use haechi_contract::{HeadOptions, Router};
 use haechi_events::{ChannelMetrics, OperationMetrics};
@@ -30,6 +31,7 @@ use rustls::ServerConfig;
 pub(crate) use self::services::Reach;
 use self::services::ServiceRoutes;
 use crate::connection::Peer;
+use crate::fixed::Fixed;
 use crate::jwks::Source;
 use crate::rewrite::Rewrite;
 use crate::tunnel::TunnelLimits;
@@ -130,6 +132,8 @@ pub(crate) struct Api {
     pub(crate) name: Arc<str>,
     /// Where it begins: there it answers for what its contract does not name, unless a service is more specific.
     pub(crate) reach: Reach,
+    /// The scheme it is served under, or any.
+    pub(crate) scheme: Option<Scheme>,
     /// In the order of its contract.
     pub(crate) operations: Vec<Operation>,
     /// What happens to calls that the contract does not name, where they are only observed.
@@ -178,10 +182,18 @@ pub(crate) struct Operation {
     pub(crate) websocket: Option<WebSocket>,
     /// From the request's first byte to the upstream's head of the response.
     pub(crate) timeout: Duration,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) target: Target,
     /// What is changed of a call after it was judged, and of its response.
     pub(crate) rewrite: Arc<Rewrite>,
     pub(crate) metrics: Arc<OperationMetrics>,
+}
+
+/// What becomes of an operation's calls.
+pub(crate) enum Target {
+    /// They are sent on.
+    Upstream(Arc<Upstream>),
+    /// They are answered here.
+    Fixed(Fixed),
 }
 
 /// How an operation becomes a WebSocket connection.

@@ -1,6 +1,5 @@
 //! One request's event, filled along the way and recorded at its end, whatever the end is.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,6 +10,7 @@ use haechi_events::{
 };
 use haechi_guard::{Mode, Principal};
 use haechi_upstream::{Reply, Sent, UpstreamError};
+use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{CanonicalPath, Query};
 use http::{HeaderMap, StatusCode};
 
@@ -71,11 +71,16 @@ impl Transaction {
         peer: &Peer,
         served: &Arc<Served>,
         request: &Request,
-        client: IpAddr,
+        view: &ClientView,
         trace: &TraceContext,
     ) -> Self {
         let mut event = Self::event(worker, peer, served, request.now);
-        event.client = Some(client);
+        event.client = Some(view.addr);
+        event.scheme = match view.proto {
+            Some(Scheme::Http) if peer.tls.is_some() => "http".into(),
+            Some(Scheme::Https) if peer.tls.is_none() => "https".into(),
+            _ => Text::EMPTY,
+        };
         event.http_version = forward::protocol(request.version).into();
         event.method = Text::from(&request.method);
         event.host = request
@@ -333,12 +338,12 @@ impl Transaction {
         });
     }
 
-    /// A certificate authority was answered.
-    pub(crate) fn validated(&mut self) {
+    /// The gateway answers itself, as it is meant to.
+    pub(crate) fn configured(&mut self, by: &'static str, reason: &'static str) {
         self.note(|event| {
             event.outcome = Outcome::Forwarded;
-            event.decided_by = "acme".into();
-            event.reason = "validation".into();
+            event.decided_by = by.into();
+            event.reason = reason.into();
         });
     }
 

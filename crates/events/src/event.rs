@@ -73,6 +73,9 @@ pub struct Event {
     /// The name the caller asked for in TLS.
     #[serde(skip_serializing_if = "is_empty")]
     pub tls_name: Text,
+    /// The scheme by which a trusted proxy was called (`http` or `https`), if it is not the connection's.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub scheme: Text,
     /// `1.0`, `1.1` or `2`.
     #[serde(skip_serializing_if = "is_empty")]
     pub http_version: Text,
@@ -130,7 +133,7 @@ pub struct Event {
     /// The gRPC status that the caller was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_status: Option<u16>,
-    /// The guard, or `wire` or `upstream`, that decided.
+    /// The guard, or `wire` or `upstream`, that decided; or what answered without an upstream.
     #[serde(skip_serializing_if = "is_empty")]
     pub decided_by: Text,
     /// Its first reason's code.
@@ -222,8 +225,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It went to the upstream, and the response to the caller. Also a certificate authority's validation, which the
-    /// gateway answers itself (`decided_by` is `acme`).
+    /// It went to the upstream, and the response to the caller. Also what the gateway is meant to answer itself: redirects
+    /// and fixed answers (`decided_by` is `service`), and a certificate authority's validation (`acme`).
     Forwarded,
     /// The gateway refused it.
     Refused,

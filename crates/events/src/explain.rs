@@ -121,6 +121,9 @@ fn verdict(event: &Event) -> String {
         (guard, reason) => format!(" by {guard}: {reason}"),
     };
     match event.outcome {
+        Outcome::Forwarded if event.upstream.is_empty() && !why.is_empty() => {
+            format!("answered here with {}{why}", event.status)
+        }
         Outcome::Forwarded => format!("forwarded, answered {}", event.status),
         Outcome::Refused => format!("refused with {}{why}", event.status),
         Outcome::Failed => format!("failed with {}{why}", event.status),

@@ -137,7 +137,7 @@ fn the_protocols_of_the_manual_are_good() {
 #[test]
 fn the_services_of_the_manual_are_good() {
     let examples = examples("docs/manual/services.md");
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         let rest = "haechi: 1\nlisten: [{ address: \"127.0.0.1:0\" }]\n\
             identity: { partner: { api_key: { collection: partners } } }\nplans: { small: { rate: 5/s } }\n";

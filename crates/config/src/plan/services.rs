@@ -45,15 +45,19 @@ impl Changes {
             let at = (name.as_str(), "");
             let settings = service_settings(new, after);
             let Some((_, before)) = old.services.iter().find(|(known, _)| known == name) else {
-                let message =
-                    format!("`{}` is newly exposed without a contract{}", below(after), openly(&settings));
+                let what =
+                    if after.target.upstream().is_some() { "exposed without a contract" } else { "answered" };
+                let message = format!("`{}` is newly {what}{}", below(after), openly(&settings));
                 self.add(Effect::Loosened, "exposure", at, message);
                 continue;
             };
             let prefixes = (&before.prefix, &after.prefix);
             self.changed("exposure", at, "prefix", prefixes, |prefix| format!("`{prefix}`"));
+            let only = |exact: &bool| if *exact { "this path" } else { "all below it" }.to_owned();
+            self.changed("exposure", at, "what is served of it", (before.exact, after.exact), only);
             self.host(at, before.host.as_deref(), after.host.as_deref());
-            self.upstream(at, &before.upstream, &after.upstream);
+            self.scheme(at, before.scheme, after.scheme);
+            self.target(at, (old, &before.target), (new, &after.target));
             self.rewrite(at, &before.rewrite, &after.rewrite);
             self.set(
                 "exposure",
@@ -61,7 +65,12 @@ impl Changes {
                 (&before.methods, &after.methods),
                 (|method| format!("takes `{method}`"), |method| format!("no longer takes `{method}`")),
             );
-            self.operation(at, (Some(old), &service_settings(old, before)), (Some(new), &settings));
+            let mut was = service_settings(old, before);
+            if before.target.upstream().is_none() || after.target.upstream().is_none() {
+                // Only an upstream has one: that it came or went is told already.
+                was.timeout = settings.timeout;
+            }
+            self.operation(at, (Some(old), &was), (Some(new), &settings));
         }
         for (name, before) in &old.services {
             if !new.services.iter().any(|(known, _)| known == name) {
@@ -72,7 +81,11 @@ impl Changes {
     }
 }
 
-/// Everything below a service's prefix.
+/// Everything below a service's prefix, or its one path.
 fn below(service: &Service) -> String {
-    format!("{}{}/*", service.host.as_deref().unwrap_or_default(), service.prefix.trim_end_matches('/'))
+    let host = service.host.as_deref().unwrap_or_default();
+    if service.exact {
+        return format!("{host}{}", service.prefix);
+    }
+    format!("{host}{}/*", service.prefix.trim_end_matches('/'))
 }

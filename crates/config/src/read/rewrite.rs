@@ -43,7 +43,7 @@ const SECRET: [&str; 2] = ["authorization", "cookie"];
 const CACHED: [&str; 1] = ["vary"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     Request,
     Response,
 }
@@ -72,20 +72,16 @@ fn headers(node: Option<&Node>, side: Side, mistakes: &mut Mistakes) -> HeaderCh
     let fields = Fields::open(node, &settings::REWRITE_HEADERS, mistakes);
     let mut changes = HeaderChanges::default();
     for (key, node) in fields.get("set").map(|node| entries(node, mistakes)).unwrap_or_default() {
-        let name = name(&key.name, key.place, side, true, mistakes);
+        let name = header_name(&key.name, key.place, side, true, mistakes);
         let Some(value) = scalar::<String>(node, mistakes) else { continue };
-        let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if !visible || value.trim() != value || value.len() > VALUE {
-            let message = format!("expected at most {VALUE} visible ASCII characters");
-            mistakes.value(node.place, message);
-        }
+        header_value(&value, node.place, mistakes);
         if changes.set.insert(name, value).is_some() {
             mistakes.value(key.place, "the field stands here twice: case does not count");
         }
     }
     for node in fields.get("remove").map(|node| list(node, true, mistakes)).unwrap_or_default() {
         let Some(written) = scalar::<String>(node, mistakes) else { continue };
-        let name = name(&written, node.place, side, false, mistakes);
+        let name = header_name(&written, node.place, side, false, mistakes);
         if changes.set.contains_key(&name) {
             mistakes.value(node.place, "the field is set and left out at once");
         }
@@ -98,7 +94,13 @@ fn headers(node: Option<&Node>, side: Side, mistakes: &mut Mistakes) -> HeaderCh
 }
 
 /// The field's name in lower case, if it may be changed.
-fn name(written: &str, place: Place, side: Side, sets: bool, mistakes: &mut Mistakes) -> String {
+pub(super) fn header_name(
+    written: &str,
+    place: Place,
+    side: Side,
+    sets: bool,
+    mistakes: &mut Mistakes,
+) -> String {
     let name = written.to_ascii_lowercase();
     let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_one_of = |names: &[&str]| names.contains(&name.as_str());
@@ -118,4 +120,12 @@ fn name(written: &str, place: Place, side: Side, sets: bool, mistakes: &mut Mist
         mistakes.value(place, format!("`{shown}` carries secrets, which do not stand in this file"));
     }
     name
+}
+
+/// Notes what cannot stand in a header field as it is written.
+pub(super) fn header_value(value: &str, place: Place, mistakes: &mut Mistakes) {
+    let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !visible || value.trim() != value || value.len() > VALUE {
+        mistakes.value(place, format!("expected at most {VALUE} visible ASCII characters"));
+    }
 }

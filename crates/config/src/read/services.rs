@@ -1,12 +1,15 @@
 //! What is served without a contract, and how callers arrive.
 
+use std::path::Path;
+
+use super::fixed::target;
 use super::rewrite::rewrite;
 use super::{
-    Known, access, body_limit, body_size, compress, modes, plan_choice, upstream, websocket, written_auth,
+    Known, access, body_limit, body_size, compress, modes, plan_choice, scheme, websocket, written_auth,
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::{Channel, Service};
-use crate::reader::{Fields, Mistakes, list, names, word};
+use crate::reader::{Fields, Mistakes, list, names, scalar, word};
 use crate::settings::{self, METHODS};
 use crate::tree::{Node, Value};
 
@@ -39,6 +42,7 @@ pub(super) fn channels(
 
 pub(super) fn services(
     node: Option<&Node>,
+    base: &Path,
     apis: &[String],
     known: &Known,
     mistakes: &mut Mistakes,
@@ -56,16 +60,19 @@ pub(super) fn services(
                 let help = "events and metrics name both in one column: choose another name";
                 mistakes.add(Diagnostic::new("invalid-name", message).at(key.place).help(help));
             }
-            Some((key.name.clone(), service(node, known, mistakes)?))
+            Some((key.name.clone(), service(node, base, known, mistakes)?))
         })
         .collect()
 }
 
-fn service(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Service> {
+fn service(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Option<Service> {
     let fields = Fields::open(node, &settings::SERVICE, mistakes);
     let host: Option<String> = fields.scalar("host", mistakes);
-    let prefix = prefix(&fields, mistakes);
-    let upstream = fields.require("upstream", mistakes).and_then(|node| upstream(node, mistakes));
+    let (prefix, exact) = match fields.get("path") {
+        Some(_) => (path(&fields, mistakes), true),
+        None => (prefix(&fields, mistakes), false),
+    };
+    let target = target(&fields, base, mistakes);
     let auth = written_auth(&fields, "service", known, mistakes);
     let plan = fields.get("plan").map(|node| plan_choice(node, known, mistakes)).unwrap_or_default();
     let modes = modes(fields.get("modes"), mistakes);
@@ -75,7 +82,9 @@ fn service(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Servic
     Some(Service {
         host: host.map(|host| host.to_ascii_lowercase()),
         prefix: prefix?,
-        upstream: upstream?,
+        exact,
+        scheme: scheme(&fields, mistakes),
+        target: target?,
         auth: auth?,
         plan,
         modes,
@@ -90,7 +99,10 @@ fn service(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Servic
 
 /// A prefix without the slash at its end: whole segments are compared.
 fn prefix(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<String> {
-    let written: String = fields.scalar("prefix", mistakes)?;
+    let written = match fields.get("prefix") {
+        Some(node) => scalar::<String>(node, mistakes)?,
+        None => "/".to_owned(),
+    };
     if !written.starts_with('/') {
         mistakes.value(fields.place_of("prefix"), "a prefix begins with `/`");
         return None;
@@ -100,6 +112,20 @@ fn prefix(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<String> {
         prefix => prefix,
     };
     Some(prefix.to_owned())
+}
+
+/// The one path of a service.
+fn path(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<String> {
+    if fields.get("prefix").is_some() {
+        mistakes.value(fields.place_of("path"), "a service has one of `path` and `prefix`");
+        return None;
+    }
+    let path: String = fields.scalar("path", mistakes)?;
+    if !path.starts_with('/') {
+        mistakes.value(fields.place_of("path"), "a path begins with `/`");
+        return None;
+    }
+    Some(path)
 }
 
 fn methods(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use haechi_config::model::Compress;
 use haechi_guard::{Denial, Mode};
-use haechi_upstream::{OutBody, Reply};
+use haechi_upstream::{OutBody, Reply, Upstream};
 use haechi_wire::Headers;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -16,6 +16,7 @@ use super::{Call, bad_request, malformed, upstream_broken};
 use crate::answer::{Answer, AnswerBody, Gathered, PassingBody, Patience};
 use crate::budget::Budget;
 use crate::coding::{self, Coded, Coding, DecodeError, Decoder, Encoder, Negotiation};
+use crate::fixed::Fixed;
 use crate::forward;
 use crate::judge;
 use crate::request_body::{BodyError, Progress, RequestBody, StreamLimits, Whole};
@@ -114,7 +115,7 @@ impl Call<'_> {
     /// The upstream's response, judged as far as the contract asks, and compressed where that may be.
     pub(super) async fn response(
         &mut self,
-        operation: &Operation,
+        (operation, upstream): (&Operation, &Upstream),
         asked: &Asked<'_>,
         known: bool,
         reply: Reply,
@@ -134,7 +135,7 @@ impl Call<'_> {
         if live {
             self.transaction.speaks(EVENT_STREAM);
         }
-        let idle = operation.upstream.body_idle;
+        let idle = upstream.body_idle;
         let idle = if live || self.grpc { idle.max(self.snapshot.tunnels.idle) } else { idle };
         let mut body = PassingBody::pass(body, reply.lease, Patience { idle, until: asked.deadline, live });
         if let Some(contract) = operation.contract.as_ref().filter(|contract| contract.response != Mode::Off)
@@ -148,6 +149,32 @@ impl Call<'_> {
         }
         operation.rewrite.response.apply(&mut head.headers);
         Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    /// What the gateway answers itself, compressed where that may be; nothing where it leads nowhere.
+    pub(super) fn fixed(
+        &mut self,
+        operation: &Operation,
+        fixed: &Fixed,
+        asked: &Asked<'_>,
+        known: bool,
+        answer: Option<Answer>,
+    ) -> Result<Answer, Problem> {
+        let Some(mut answer) = answer else {
+            self.transaction.wire("redirect", "the path that the redirect leads to is not canonical");
+            let detail = "The call leads to no place.";
+            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "redirect", detail));
+        };
+        self.transaction.configured("service", fixed.reason());
+        if let Some(traffic) = Traffic::of_response(&answer.headers) {
+            self.transaction.traffic(traffic);
+        }
+        if operation.compress != Compress::Off && !self.grpc {
+            let all = operation.compress == Compress::All;
+            answer.body =
+                self.compress(asked, (answer.status, &mut answer.headers), answer.body, (known, all));
+        }
+        Ok(answer)
     }
 
     fn compress(

@@ -33,6 +33,7 @@ pub(super) struct Recorded {
     /// Its body.
     pub(super) body: Option<Vec<u8>>,
     pub(super) channel: String,
+    scheme: String,
     tls: [String; 3],
     protocol: String,
     country: String,
@@ -70,6 +71,7 @@ impl Recorded {
             body,
             channel: event.channel.to_string(),
             tls: [&event.tls_version, &event.tls_cipher, &event.tls_name].map(ToString::to_string),
+            scheme: event.scheme.to_string(),
             protocol: event.http_version.to_string(),
             country: event.country.to_string(),
             asn: event.asn,
@@ -98,12 +100,12 @@ impl Recorded {
         self.kept.as_ref().map_or(&[], |kept| &kept.hidden)
     }
 
-    /// How it arrived, but for a proxy's word about the scheme, which is not recorded.
+    /// How it arrived. What a proxy says of the scheme was not always recorded.
     pub(super) fn arrival(&self) -> Arrival<'_> {
         let [tls_version, tls_cipher, tls_name] = &self.tls;
         Arrival {
             host: &self.host,
-            secure: !tls_version.is_empty(),
+            secure: if self.scheme.is_empty() { !tls_version.is_empty() } else { self.scheme == "https" },
             protocol: &self.protocol,
             tls_version,
             tls_cipher,

@@ -21,7 +21,9 @@ use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
-use super::{Api, Contracted, Kind, Operation, Reach, Service, ServiceRoutes, Snapshot, Timeouts, WebSocket};
+use super::{
+    Api, Contracted, Kind, Operation, Reach, Service, ServiceRoutes, Snapshot, Target, Timeouts, WebSocket,
+};
 use crate::export::collector;
 use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
@@ -43,9 +45,9 @@ struct Identities {
 pub(super) struct Compiler<'a> {
     pub(super) config: &'a Config,
     pub(super) lasting: &'a Lasting,
-    sources: &'a mut Files,
+    pub(super) sources: &'a mut Files,
     files: Vec<PathBuf>,
-    digest: blake3::Hasher,
+    pub(super) digest: blake3::Hasher,
     contracts: Operations,
     wrong: Option<Diagnostics>,
     begins: Vec<Begin>,
@@ -61,6 +63,7 @@ struct Begin {
     host: Option<String>,
     /// Without a slash at its end.
     path: String,
+    scheme: Option<model::Scheme>,
 }
 
 impl Snapshot {
@@ -111,8 +114,7 @@ impl Snapshot {
         for (name, service) in &config.services {
             services.push(compiler.service(name, service, &identities, &plans));
         }
-        let routes = config.services.iter().map(|(_, one)| (one.host.as_deref(), one.prefix.as_str()));
-        let service_routes = ServiceRoutes::new(routes);
+        let service_routes = ServiceRoutes::new(config.services.iter().map(|(_, service)| service));
         if let Some(otlp) = &config.otlp
             && let Err(message) = collector(otlp)
         {
@@ -122,7 +124,7 @@ impl Snapshot {
             return Err(wrong);
         }
         let limits = &config.limits;
-        Ok(Self {
+        let snapshot = Self {
             digest: compiler.digest.finalize().to_hex().get(..16).unwrap_or_default().into(),
             compiled_at: SystemTime::now(),
             files: compiler.files,
@@ -166,7 +168,11 @@ impl Snapshot {
             sample: config.otlp.as_ref().map_or(0.0, |otlp| otlp.sample),
             key_headers: identities.key_headers,
             jwks: identities.sources,
-        })
+        };
+        match snapshot.loops(config) {
+            Some(wrong) => Err(wrong),
+            None => Ok(snapshot),
+        }
     }
 }
 
@@ -182,7 +188,7 @@ impl Compiler<'_> {
     }
 
     /// A file the snapshot is made from.
-    fn file(&mut self, path: PathBuf) {
+    pub(super) fn file(&mut self, path: PathBuf) {
         if !self.files.contains(&path) {
             self.files.push(path);
         }
@@ -368,7 +374,7 @@ impl Compiler<'_> {
                     compress: settings.compress,
                     websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
                     timeout: settings.timeout,
-                    upstream: upstream.clone(),
+                    target: Target::Upstream(upstream.clone()),
                     rewrite: rewrite.clone(),
                     metrics: self.lasting.metrics.operation(name, id),
                 }
@@ -384,8 +390,9 @@ impl Compiler<'_> {
         let defaults = api_defaults(self.config, api);
         let fallback = (defaults.unknown_paths != Mode::Enforce).then(|| build("-", defaults, None));
         let path = base_path.trim_end_matches('/').to_owned();
-        self.begins.push(Begin { api: shared.clone(), host: api.host.clone(), path });
-        Some(Api { name: shared, reach: Reach::new(api.host.as_deref(), base_path), operations, fallback })
+        self.begins.push(Begin { api: shared.clone(), host: api.host.clone(), path, scheme: api.scheme });
+        let reach = Reach::new(api.host.as_deref(), base_path, (false, api.scheme));
+        Some(Api { name: shared, reach, scheme: api.scheme, operations, fallback })
     }
 
     fn service(
@@ -400,15 +407,17 @@ impl Compiler<'_> {
             self.refuse(&path, Diagnostic::new("route", message));
         }
         let others = self.config.services.iter().take_while(|(known, _)| known != name);
-        let same = |other: &model::Service| other.host == service.host && other.prefix == service.prefix;
+        let place = |one: &model::Service| (one.host.clone(), one.prefix.clone(), one.exact, one.scheme);
+        let same = |other: &model::Service| place(other) == place(service);
         if let Some((other, _)) = others.into_iter().find(|(_, other)| same(other)) {
-            let message = format!("the service `{other}` has the same host and prefix");
+            let message = format!("the service `{other}` has the same host, path and scheme");
             self.refuse(&path, Diagnostic::new("route-conflict", message));
         }
         // An API answers for all paths it begins with, so that nothing would ever reach a service in the same place.
         let prefix = service.prefix.trim_end_matches('/');
         if let Some(begin) =
             self.begins.iter().find(|begin| begin.host == service.host && begin.path == prefix)
+            && (service.exact, service.scheme) == (false, begin.scheme)
         {
             let message = format!(
                 "nothing would reach the service: the API `{}` answers for every path below `{}` on this host",
@@ -417,8 +426,7 @@ impl Compiler<'_> {
             let help = "give the service a host or a longer prefix, or the API a `base_path`";
             self.refuse(&path, Diagnostic::new("route-conflict", message).help(help));
         }
-        self.upgradeable(&["services", name, "upgrade"], &service.upstream, service.websocket.as_ref());
-        let upstream = Arc::new(self.upstream(["services", name, "upstream"], &service.upstream)?);
+        let target = self.target(name, service)?;
         let rewrite = self.rewrite(["services", name, "rewrite"], &service.rewrite);
         let settings = service_settings(self.config, service);
         let rules = self.rules(&settings);
@@ -436,7 +444,7 @@ impl Compiler<'_> {
             compress: settings.compress,
             websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
             timeout: settings.timeout,
-            upstream,
+            target,
             rewrite,
             metrics: self.lasting.metrics.operation(name, "-"),
         };
@@ -490,7 +498,12 @@ impl Compiler<'_> {
     }
 
     /// A WebSocket handshake is HTTP/1.1: an upstream that is spoken to in HTTP/2 would never see it.
-    fn upgradeable(&mut self, path: &[&str], upstream: &model::Upstream, websocket: Option<&Vec<String>>) {
+    pub(super) fn upgradeable(
+        &mut self,
+        path: &[&str],
+        upstream: &model::Upstream,
+        websocket: Option<&Vec<String>>,
+    ) {
         if websocket.is_some() && upstream.protocol == model::UpstreamProtocol::Http2 {
             let message = "`upgrade: websocket` needs an upstream that is spoken to in HTTP/1.1";
             let help = "leave `protocol: http2` out, or serve these calls as a service of their own";

@@ -29,7 +29,7 @@ proptest! {
 
 fn event() -> impl Strategy<Value = Event> {
     let numbers = (any::<u128>(), any::<[u64; 8]>(), any::<[u16; 2]>(), any::<Option<u16>>(), any::<bool>());
-    let texts = proptest::collection::vec(text(), 35);
+    let texts = proptest::collection::vec(text(), 36);
     let addresses = (any::<Option<IpAddr>>(), any::<Option<SocketAddr>>());
     let ids = (any::<Option<u128>>(), any::<[Option<u64>; 3]>());
     let words = (0..2usize, 0..4usize);
@@ -64,6 +64,7 @@ fn event() -> impl Strategy<Value = Event> {
                 tls_signature: text(),
                 tls_resumed: sampled,
                 tls_name: text(),
+                scheme: text(),
                 http_version: text(),
                 protocol: text(),
                 method: text(),
