@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ struct State {
     fault: Mutex<Fault>,
     changed: Condvar,
     served: AtomicUsize,
+    /// Nobody listens any more.
+    stopped: AtomicBool,
 }
 
 impl Faulty {
@@ -48,11 +50,14 @@ impl Faulty {
     pub fn at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let (changed, served) = (Condvar::new(), AtomicUsize::new(0));
-        let state = Arc::new(State { fault: Mutex::new(Fault::None), changed, served });
+        let (changed, served, stopped) = (Condvar::new(), AtomicUsize::new(0), AtomicBool::new(false));
+        let state = Arc::new(State { fault: Mutex::new(Fault::None), changed, served, stopped });
         let shared = state.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if shared.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
                 let state = shared.clone();
                 std::thread::spawn(move || state.serve(stream));
             }
@@ -69,6 +74,16 @@ impl Faulty {
     pub fn set(&self, fault: Fault) {
         *self.state.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
         self.state.changed.notify_all();
+    }
+
+    /// Ends it, as a process ends: connections are closed, and new ones refused from now on.
+    pub fn stop(&self) {
+        self.state.stopped.store(true, Ordering::Relaxed);
+        self.set(Fault::Kill);
+        // The first is taken, and ends the listener.
+        while TcpStream::connect(self.address).is_ok() {
+            std::thread::yield_now();
+        }
     }
 
     /// Requests it answered well.

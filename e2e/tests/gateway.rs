@@ -42,6 +42,8 @@ mod services;
 mod shop;
 #[path = "gateway/smuggling.rs"]
 mod smuggling;
+#[path = "gateway/split.rs"]
+mod split;
 #[path = "gateway/streams.rs"]
 mod streams;
 #[path = "gateway/tls.rs"]

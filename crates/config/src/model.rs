@@ -18,8 +18,8 @@ use crate::value::{HttpUrl, Rate};
 pub use fixed::{Content, Destination, Origin, Place, Redirect, Respond, Target};
 pub use rewrite::{HeaderChanges, Rewrite};
 pub use upstream::{
-    Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamProtocol, UpstreamRetries,
-    UpstreamTls, WeightedUrl,
+    Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamPart, UpstreamProtocol,
+    UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
 };
 
 /// The whole of `haechi.yaml`. Paths are absolute, or relative to the working directory.

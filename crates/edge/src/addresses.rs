@@ -65,8 +65,8 @@ impl Drop for Place {
     }
 }
 
-/// The address that is counted.
-fn network(address: IpAddr) -> IpAddr {
+/// What one caller may own of addresses: an IPv4 address, an IPv6 /64.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         v4 @ IpAddr::V4(_) => v4,

@@ -18,7 +18,7 @@ use crate::handshakes::{FailureCount, HandshakeCount};
 use crate::jwks::JwksStatus;
 use crate::lasting::Lasting;
 use crate::shared::Shared;
-use crate::snapshot::{Listener, Snapshot};
+use crate::snapshot::{Listener, Snapshot, SplitStatus};
 use crate::stage::{Canary, Candidate, Dealing, Served, Serving, Stage};
 use crate::worker::{self, Command};
 
@@ -77,6 +77,8 @@ pub struct EdgeStatus {
     pub certificates: Vec<CertificateStatus>,
     /// Where calls go, and how that does.
     pub upstreams: Vec<UpstreamStatus>,
+    /// What production sends elsewhere of them.
+    pub splits: Vec<SplitStatus>,
 }
 
 /// An address cannot be listened to, or a thread cannot be started.
@@ -200,6 +202,7 @@ impl Gateway {
             providers: self.shared.lasting.jwks.status(),
             certificates: self.certificates(),
             upstreams: self.shared.lasting.upstreams.status(),
+            splits: self.shared.serving.load().production.snapshot.splits(),
         }
     }
 

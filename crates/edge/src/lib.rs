@@ -43,6 +43,7 @@ mod rewrite;
 mod shared;
 mod snapshot;
 mod spill;
+mod split;
 mod stage;
 mod tls;
 mod traffic;
@@ -60,5 +61,5 @@ pub use handshakes::{FailureCount, HandshakeCount, UpstreamCount, is_post_quantu
 pub use jwks::JwksStatus;
 pub use lasting::Lasting;
 pub use replay::{Difference, Evaluator, EvaluatorError, Replay, Report, Unjudged};
-pub use snapshot::Snapshot;
+pub use snapshot::{PartStatus, Snapshot, SplitStatus};
 pub use stage::{Dealing, Served, Stage};

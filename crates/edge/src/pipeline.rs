@@ -201,8 +201,8 @@ impl Call<'_> {
         judged?;
 
         let offer = self.offer(operation, &request)?;
-        let upstream = match &operation.target {
-            Target::Upstream(upstream) => upstream,
+        let ways = match &operation.target {
+            Target::Upstream(ways) => ways,
             Target::Fixed(fixed) => {
                 let asked = Asked { method: &request.method, headers: &request.headers, deadline: None };
                 let answer = fixed.answer((&request.method, host), &path, &query, &request.headers);
@@ -246,23 +246,27 @@ impl Call<'_> {
         let again = || spare.as_ref().and_then(OutBody::again).map(build);
         self.transaction.sending();
         let pools = &self.worker.pools;
+        let mut dealt = ways.deal(principal.as_deref(), self.client);
+        let first = dealt.part();
         let sent = match &progress {
             None => {
                 let within = within(operation.timeout, deadline);
-                pools.send(upstream, within, &target, build(body), again).await
+                dealt.send(pools, within, &target, build(body), again).await
             }
             // The time for an answer begins when the body has ended, and a long upload is no slow answer.
             Some(progress) => {
                 let open = if self.grpc { self.snapshot.tunnels.idle } else { self.snapshot.timeouts.body };
-                let sending = pools.send(upstream, within(FOREVER, deadline), &target, build(body), again);
+                let upstream = dealt.upstream();
+                let sending = dealt.send(pools, within(FOREVER, deadline), &target, build(body), again);
                 tokio::select! {
                     sent = sending => sent,
-                    () = progress.stalled(open, operation.timeout) => {
-                        Sent { outcome: Err(upstream.stalled()), attempts: 1, retries: 0 }
-                    }
+                    () = progress.stalled(open, operation.timeout) => Sent::nothing(upstream.stalled()),
                 }
             }
         };
+        if ways.split.is_some() {
+            self.transaction.dealt(operation, first, dealt.part());
+        }
         self.transaction.tried(&sent);
         match sent.outcome {
             Ok(reply) => {
@@ -273,7 +277,7 @@ impl Call<'_> {
                     }
                     _ => {
                         let asked = Asked { method: &request.method, headers: &request.headers, deadline };
-                        self.response((operation, upstream), &asked, principal.is_some(), reply).await
+                        self.response((operation, dealt.upstream()), &asked, principal.is_some(), reply).await
                     }
                 }
             }

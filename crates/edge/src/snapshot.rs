@@ -22,18 +22,20 @@ use haechi_contract::{HeadOptions, Router};
 use haechi_events::{ChannelMetrics, OperationMetrics};
 use haechi_expr::Expression;
 use haechi_guard::{Guard, Mode};
-use haechi_upstream::Upstream;
 use haechi_wire::h1;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 use rustls::ServerConfig;
+use serde::Serialize;
 
 pub(crate) use self::services::Reach;
 use self::services::ServiceRoutes;
+pub(crate) use self::upstream::Ways;
 use crate::connection::Peer;
 use crate::fixed::Fixed;
 use crate::jwks::Source;
 use crate::rewrite::Rewrite;
+use crate::split::MAIN;
 use crate::tunnel::TunnelLimits;
 
 /// What one configuration means. Made by [`Snapshot::compile`].
@@ -191,9 +193,29 @@ pub(crate) struct Operation {
 /// What becomes of an operation's calls.
 pub(crate) enum Target {
     /// They are sent on.
-    Upstream(Arc<Upstream>),
+    Upstream(Ways),
     /// They are answered here.
     Fixed(Fixed),
+}
+
+/// How an upstream is split.
+#[derive(Clone, Debug, Serialize)]
+pub struct SplitStatus {
+    /// The API or service.
+    pub name: String,
+    /// By what callers stay where they are, if they do.
+    pub sticky: Option<&'static str>,
+    /// What the parts leave, then the parts.
+    pub parts: Vec<PartStatus>,
+}
+
+/// A part of an upstream's calls.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartStatus {
+    /// Its name.
+    pub name: String,
+    /// Of a thousand calls.
+    pub share: u16,
 }
 
 /// How an operation becomes a WebSocket connection.
@@ -250,6 +272,25 @@ impl Snapshot {
     /// Names of what is served without a contract.
     pub fn services(&self) -> impl Iterator<Item = &str> {
         self.services.iter().map(|service| &*service.operation.api)
+    }
+
+    /// How upstreams are split, by the names of their APIs and services.
+    pub(crate) fn splits(&self) -> Vec<SplitStatus> {
+        let apis = self.apis.iter().filter_map(|api| api.operations.first().or(api.fallback.as_ref()));
+        let operations = apis.chain(self.services.iter().map(|service| &service.operation));
+        operations
+            .filter_map(|operation| match &operation.target {
+                Target::Upstream(ways) => Some((operation, ways.split.as_deref()?)),
+                Target::Fixed(_) => None,
+            })
+            .map(|(operation, split)| {
+                let part = |name: &str, share| PartStatus { name: name.to_owned(), share };
+                let taken: u16 = split.parts().iter().map(|part| part.share).sum();
+                let mut parts = vec![part(MAIN, 1000 - taken.min(1000))];
+                parts.extend(split.parts().iter().map(|one| part(&one.name, one.share)));
+                SplitStatus { name: operation.api.to_string(), sticky: split.sticky(), parts }
+            })
+            .collect()
     }
 }
 

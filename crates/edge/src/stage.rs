@@ -1,11 +1,12 @@
 //! Which snapshot serves which part of the traffic.
 
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use haechi_events::random;
 
+use crate::addresses::network;
 use crate::counts::Counts;
 use crate::snapshot::Snapshot;
 
@@ -150,12 +151,8 @@ impl Canary {
 
 /// Where an address stands among all for this candidate: the same in every worker and after a restart.
 fn place(digest: &str, client: IpAddr) -> u64 {
-    let network = match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        v4 @ IpAddr::V4(_) => v4,
-    };
     let mut hasher = std::hash::DefaultHasher::new();
-    (digest, network).hash(&mut hasher);
+    (digest, network(client)).hash(&mut hasher);
     hasher.finish()
 }
 

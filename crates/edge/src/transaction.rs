@@ -21,6 +21,7 @@ use crate::request::Request;
 use crate::request_body::Progress;
 use crate::respond::Problem;
 use crate::snapshot::{Channel, Operation};
+use crate::split::{MAIN, Part};
 use crate::stage::{Served, Stage};
 use crate::traffic::Traffic;
 use crate::worker::Worker;
@@ -290,6 +291,17 @@ impl Transaction {
         let judged = now.duration_since(self.started);
         self.sent_at = Some(now);
         self.note(|event| event.judged_us = micros(judged));
+    }
+
+    /// The upstream is split: the part the call was dealt to, and the one it was sent to; neither is main.
+    pub(crate) fn dealt(&mut self, operation: &Operation, dealt: Option<&Part>, sent: Option<&Part>) {
+        let name = |part: Option<&Part>| part.map_or(Text::Static(MAIN), |part| Text::from(&part.name));
+        let metrics = self.worker.metrics();
+        if sent.is_none() && dealt.is_some() {
+            metrics.split_left(&operation.api, name(dealt));
+        }
+        metrics.split_sent(&operation.api, name(sent));
+        self.note(|event| event.split = name(sent));
     }
 
     /// So the call was sent, whatever became of it.

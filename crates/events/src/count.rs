@@ -90,6 +90,7 @@ columns! {
     "protocol" => |event| event.protocol.as_str().to_owned(),
     "reason" => |event| event.reason.as_str().to_owned(),
     "snapshot" => |event| event.snapshot.as_str().to_owned(),
+    "split" => |event| event.split.as_str().to_owned(),
     "stage" => |event| event.stage.as_str().to_owned(),
     "status" => |event| event.status.to_string(),
     "tls_group" => |event| event.tls_group.as_str().to_owned(),

@@ -163,6 +163,9 @@ pub struct Event {
     /// The address that answered, or was tried last.
     #[serde(skip_serializing_if = "is_empty")]
     pub upstream: Text,
+    /// The part of the upstream it was sent to, `main` for what parts leave; empty if the upstream is not split.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub split: Text,
     /// The upstream's status.
     #[serde(skip_serializing_if = "is_zero16")]
     pub upstream_status: u16,

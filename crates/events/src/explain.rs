@@ -87,7 +87,8 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
             status => format!("{status} after {}", micros(event.upstream_us)),
         };
         let tries = if event.attempts > 1 { format!(", {} tries", event.attempts) } else { String::new() };
-        row(out, "upstream", &format!("{}: {status}{tries}", event.upstream))?;
+        let part = if event.split.is_empty() { String::new() } else { format!(" ({})", event.split) };
+        row(out, "upstream", &format!("{}{part}: {status}{tries}", event.upstream))?;
     }
     // A guard's reasons stand at its verdict; the wire and the upstream have none.
     let decided_by_guard =

@@ -41,6 +41,8 @@ pub struct Metrics {
     upstream_state: Family<EndpointLabels, Gauge>,
     upstream_load: Family<EndpointLabels, Gauge>,
     upstream_breaker: Family<BreakerLabels, Gauge>,
+    split_sent: Family<PartLabels, Counter>,
+    split_left: Family<PartLabels, Counter>,
     tls: Family<TlsLabels, Counter>,
     tls_failures: Family<CauseLabels, Counter>,
     connections_refused: Counter,
@@ -164,6 +166,12 @@ struct BreakerLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartLabels {
+    upstream: Text,
+    part: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TlsLabels {
     listener: Text,
     version: Text,
@@ -253,6 +261,12 @@ impl Default for Metrics {
                 list,
                 "upstream_breaker_closed",
                 "Whether the upstream's breaker is closed",
+            ),
+            split_sent: add(list, "split_requests", "Calls by the part of their upstream they were sent to"),
+            split_left: add(
+                list,
+                "split_fallbacks",
+                "Calls of a part that went to main, for the part could not have them",
             ),
             tls: add(list, "tls_handshakes", "TLS handshakes by what was agreed on"),
             tls_failures: add(list, "tls_handshakes_failed", "TLS handshakes that failed, by cause"),
@@ -350,6 +364,16 @@ impl Metrics {
     /// A call was sent to an upstream so often again.
     pub fn upstream_retried(&self, retries: u32) {
         self.upstream_retries.inc_by(u64::from(retries));
+    }
+
+    /// A call was sent to a part of its upstream.
+    pub fn split_sent(&self, upstream: &Arc<str>, part: Text) {
+        self.split_sent.get_or_create(&PartLabels { upstream: upstream.into(), part }).inc();
+    }
+
+    /// A call of a part went to main instead.
+    pub fn split_left(&self, upstream: &Arc<str>, part: Text) {
+        self.split_left.get_or_create(&PartLabels { upstream: upstream.into(), part }).inc();
     }
 
     /// Upstreams are looked at anew: those that are gone are told no more.

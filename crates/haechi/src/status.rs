@@ -82,6 +82,9 @@ fn shown(state: &State) -> String {
     for upstream in edge["upstreams"].as_array().into_iter().flatten() {
         out += &shown_upstream(upstream);
     }
+    for split in edge["splits"].as_array().into_iter().flatten() {
+        out += &shown_split(split);
+    }
     if !last.message.is_empty() {
         out += &format!("\n\n{}", last.message.trim_end());
     }
@@ -120,6 +123,17 @@ fn time(seconds: u64) -> String {
     let time =
         i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+/// How an upstream is split: each part and its share.
+fn shown_split(split: &serde_json::Value) -> String {
+    let part = |part: &serde_json::Value| {
+        let share = part["share"].as_f64().unwrap_or_default() / 10.0;
+        format!("{} {share}%", part["name"].as_str().unwrap_or_default())
+    };
+    let parts: Vec<_> = split["parts"].as_array().into_iter().flatten().map(part).collect();
+    let sticky = split["sticky"].as_str().map(|by| format!(", callers stay by {by}")).unwrap_or_default();
+    format!("\nsplit       {}: {}{sticky}", split["name"].as_str().unwrap_or_default(), parts.join(", "))
 }
 
 /// An upstream and its addresses, one a line.

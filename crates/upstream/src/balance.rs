@@ -26,8 +26,9 @@ pub(crate) fn choose<'u>(
     mut random: impl FnMut() -> u64,
 ) -> Option<Choice<'u>> {
     let choice = |target, peer: &Arc<Peer>| Choice { target, peer: peer.clone(), trial: false };
-    // The common case: one address.
-    if let [target] = upstream.targets.as_slice()
+    // The common case: one address, which is never left out.
+    if upstream.ejection.at_most < 1.0
+        && let [target] = upstream.targets.as_slice()
         && let [peer] = target.site.peers().as_slice()
     {
         return tried.is_empty().then(|| choice(target, peer));
@@ -48,39 +49,59 @@ pub(crate) fn choose<'u>(
         .or_else(|| draw(&is_new, &mut random))
 }
 
-/// Leaves out who failed too often, as far as there is room; takes a trial that is due.
+/// Whether a call would find an address that is well, or may try one. What is not resolved yet may be.
+pub(crate) fn is_well(upstream: &Upstream, now: Millis) -> bool {
+    leave_out(upstream, now);
+    let may_serve = |peer: &Arc<Peer>| matches!(peer.health.standing(now), Standing::Good | Standing::Trial);
+    upstream.targets.iter().any(|target| {
+        let peers = target.site.peers();
+        peers.is_empty() || peers.iter().any(may_serve)
+    })
+}
+
+/// Leaves out who failed too often; takes a trial that is due.
 fn review<'u>(
     upstream: &'u Upstream,
     now: Millis,
     is_new: impl Fn(&Arc<Peer>) -> bool,
 ) -> Option<Choice<'u>> {
+    for target in &upstream.targets {
+        for peer in target.site.peers().iter() {
+            if peer.health.standing(now) == Standing::Trial && is_new(peer) && peer.health.claim_trial() {
+                return Some(Choice { target, peer: peer.clone(), trial: true });
+            }
+        }
+    }
+    leave_out(upstream, now);
+    None
+}
+
+/// Leaves out who failed too often, as far as there is room.
+fn leave_out(upstream: &Upstream, now: Millis) {
     let (mut all, mut out, mut outliers) = (0_u32, 0_u32, 0_u32);
     for target in &upstream.targets {
         for peer in target.site.peers().iter() {
             all += 1;
             match peer.health.standing(now) {
                 Standing::Good => outliers += u32::from(peer.health.is_outlier(&upstream.ejection)),
-                Standing::Trial if is_new(peer) && peer.health.claim_trial() => {
-                    return Some(Choice { target, peer: peer.clone(), trial: true });
-                }
                 _ => out += 1,
             }
         }
     }
-    if outliers > 0 {
-        let room = f64::from(all) * upstream.ejection.at_most;
-        for target in &upstream.targets {
-            for peer in target.site.peers().iter() {
-                let outlier =
-                    peer.health.standing(now) == Standing::Good && peer.health.is_outlier(&upstream.ejection);
-                if outlier && f64::from(out + 1) <= room {
-                    peer.health.eject(&upstream.ejection, now);
-                    out += 1;
-                }
+    if outliers == 0 {
+        return;
+    }
+    let room = f64::from(all) * upstream.ejection.at_most;
+    for target in &upstream.targets {
+        for peer in target.site.peers().iter() {
+            let outlier =
+                peer.health.standing(now) == Standing::Good && peer.health.is_outlier(&upstream.ejection);
+            if outlier && f64::from(out + 1) <= room {
+                peer.health.eject(&upstream.ejection, now);
+                out += 1;
             }
         }
     }
-    None
 }
 
 /// One of the wanted, by weight. Each address of a name has its endpoint's weight.

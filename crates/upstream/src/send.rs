@@ -28,6 +28,8 @@ pub struct Sent {
     pub attempts: u32,
     /// How often what was sent was sent again.
     pub retries: u32,
+    /// The request, if there is no answer because it never left: another upstream may have it.
+    pub unsent: Option<Request<OutBody>>,
 }
 
 /// An upstream's answer. The connection goes back to its pool through [`Lease::release`] once the body has ended.
@@ -63,6 +65,7 @@ struct Course {
     at: Option<Arc<str>>,
     attempts: u32,
     retries: u32,
+    unsent: Option<Request<OutBody>>,
 }
 
 impl Pools {
@@ -80,12 +83,15 @@ impl Pools {
         request: Request<OutBody>,
         again: impl Fn() -> Option<Request<OutBody>>,
     ) -> Sent {
-        let mut course = Course { tried: Vec::new(), at: None, attempts: 0, retries: 0 };
+        let mut course = Course { tried: Vec::new(), at: None, attempts: 0, retries: 0, unsent: None };
         let pass = match &upstream.breaker {
             None => None,
             Some(rule) => match upstream.gate.breaker.enter(rule, Millis::now()) {
                 Ok(pass) => Some(pass),
-                Err(left) => return course.end(Err(UpstreamError::Open { left })),
+                Err(left) => {
+                    course.unsent = Some(request);
+                    return course.end(Err(UpstreamError::Open { left }));
+                }
             },
         };
         if upstream.retries.max > 0 {
@@ -123,8 +129,12 @@ impl Pools {
         let mut request = request;
         let mut last = None;
         loop {
-            let Some(choice) = self.choice(upstream, course).await? else {
-                return Err(last.unwrap_or(UpstreamError::NoEndpoint));
+            let choice = match self.choice(upstream, course).await {
+                Ok(Some(choice)) => choice,
+                none => {
+                    course.unsent = Some(request);
+                    return Err(none.err().or(last).unwrap_or(UpstreamError::NoEndpoint));
+                }
             };
             course.at = Some(choice.target.endpoint.name().clone());
             course.attempts += 1;
@@ -169,13 +179,14 @@ impl Pools {
             };
             match (fault.unsent, fault.before) {
                 // Nothing left: any other address may have it. The one there is was tried.
-                (Some(unsent), true) if course.tried.len() < TRIES => {
+                (Some(unsent), true) => {
                     course.tried.push(choice.peer);
+                    if course.tried.len() > TRIES || upstream.is_exhausted(&course.tried) {
+                        course.unsent = Some(unsent);
+                        return Err(fault.error);
+                    }
                     request = unsent;
                     last = Some(fault.error);
-                    if upstream.is_exhausted(&course.tried) {
-                        return Err(last.unwrap_or(UpstreamError::NoEndpoint));
-                    }
                 }
                 (_, false) if more && wanted => match again() {
                     Some(once_more) if budget() => {
@@ -274,6 +285,15 @@ fn is_bad(response: &Response<Incoming>) -> bool {
     matches!(response.status().as_u16(), 502..=504)
 }
 
+// === impl Sent ===
+
+impl Sent {
+    /// What is said of a call that was sent and given up.
+    pub fn nothing(error: UpstreamError) -> Self {
+        Self { outcome: Err(error), attempts: 1, retries: 0, unsent: None }
+    }
+}
+
 // === impl Course ===
 
 impl Course {
@@ -283,7 +303,8 @@ impl Course {
     }
 
     fn end(self, outcome: Result<Reply, UpstreamError>) -> Sent {
-        Sent { outcome, attempts: self.attempts, retries: self.retries }
+        let Self { attempts, retries, unsent, .. } = self;
+        Sent { outcome, attempts, retries, unsent }
     }
 }
 

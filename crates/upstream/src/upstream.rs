@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::balance::is_well;
 use crate::breaker::BreakerRule;
 use crate::budget::Allowance;
+use crate::clock::Millis;
 use crate::health::Ejection;
 use crate::registry::{Gate, Registry};
 use crate::site::{Site, SiteSpec};
@@ -88,6 +90,11 @@ impl Upstream {
             breaker: None,
             gate: registry.gate("", &Retries::default().budget),
         }
+    }
+
+    /// Whether a call would find an address that is well, or may try one, as far as is known.
+    pub fn is_well(&self) -> bool {
+        is_well(self, Millis::now())
     }
 
     /// What a call is told that nothing moves any more of.

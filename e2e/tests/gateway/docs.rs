@@ -145,6 +145,19 @@ fn the_services_of_the_manual_are_good() {
     }
 }
 
+/// The chapter's examples: upstreams of a service.
+#[test]
+fn the_upstreams_of_the_manual_are_good() {
+    let examples = examples("docs/manual/upstreams.md");
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let upstream = example.trim_end().replace('\n', "\n    ");
+        let rest =
+            "haechi: 1\nlisten: [{ address: \"127.0.0.1:0\" }]\nservices:\n  website:\n    auth: none\n    ";
+        is_good(&[("haechi.yaml", &format!("{rest}{upstream}\n"))]);
+    }
+}
+
 #[test]
 fn the_guide_to_change_works_as_it_is_written() {
     if !have("curl") || !have("python3") {

@@ -17,22 +17,22 @@ const CALLERS: usize = 8;
 
 /// What one caller met.
 #[derive(Clone, Copy, Debug, Default)]
-struct Met {
-    good: usize,
-    bad: usize,
+pub(crate) struct Met {
+    pub(crate) good: usize,
+    pub(crate) bad: usize,
     /// Answers that broke off, as their caller could tell.
-    cut: usize,
+    pub(crate) cut: usize,
     slowest: Duration,
 }
 
 /// Steady load until it is stopped.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     callers: Vec<std::thread::JoinHandle<Met>>,
 }
 
 impl Load {
-    fn start(address: SocketAddr) -> Self {
+    pub(crate) fn start(address: SocketAddr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let caller = |_| {
             let stop = stop.clone();
@@ -59,7 +59,7 @@ impl Load {
         Self { stop, callers }
     }
 
-    fn end(self, what: &str) -> Met {
+    pub(crate) fn end(self, what: &str) -> Met {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Met::default();
         for caller in self.callers {

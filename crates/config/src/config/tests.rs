@@ -570,3 +570,47 @@ fn the_schema_knows_the_good_file_and_the_mistakes() {
         assert!(parse(&text).is_err(), "{to}");
     }
 }
+
+#[test]
+fn what_a_split_cannot_be_is_told_where_it_stands() {
+    let from = "timeout: 800ms }";
+    let parts = |parts: &str| format!("timeout: 800ms, split: {parts} }}");
+    let green =
+        |share: &str| format!("{{ parts: {{ green: {{ share: {share}, urls: [\"http://green\"] }} }} }}");
+    let url = "urls: [\"http://a\"]";
+    for (split, place, message) in [
+        (green("100.1%"), "100.1%", "expected a percentage"),
+        (green("0.55%"), "0.55%", "a share is told to a tenth of a percent"),
+        (green("10"), "10, urls", "expected a percentage"),
+        (green("10%").replace("green:", "main:"), "main: { share", "`main` has a meaning of its own"),
+        (
+            format!("{{ parts: {{ a: {{ share: 60%, {url} }}, b: {{ share: 40.1%, {url} }} }} }}"),
+            "40.1%",
+            "the parts up to here take 100.1% of the calls",
+        ),
+        ("{ sticky: principal }".to_owned(), "split", "the field `parts` is missing"),
+        ("{ parts: {} }".to_owned(), "parts", "expected at least one part"),
+        ("{ parts: { a: { share: 1% } } }".to_owned(), "a: {", "the field `urls` is missing"),
+        (format!("{{ parts: {{ a: {{ {url} }} }} }}"), "a: {", "the field `share` is missing"),
+        ("{ parts: { a: { share: 1%, urls: [] } } }".to_owned(), "[] }", "expected at least one URL"),
+        (green("10%").replace("{ parts", "{ sticky: user, parts"), "user, parts", "expected `principal`"),
+    ] {
+        let to = parts(&split);
+        let (line, column, text, _) = mistake(from, &to);
+        assert_eq!((line, column), position(from, &to, place), "{split}");
+        assert!(text.contains(message), "{split}: {text}");
+    }
+    let many = |count: usize| {
+        let parts: Vec<_> = (0..count).map(|n| format!("p{n}: {{ share: 1%, {url} }}")).collect();
+        GOOD.replacen(from, &format!("timeout: 800ms, split: {{ parts: {{ {} }} }} }}", parts.join(", ")), 1)
+    };
+    assert!(parse(&many(8)).is_ok());
+    let wrong = parse(&many(9)).expect_err("nine").to_string();
+    assert!(wrong.contains("expected at most 8 parts"), "{wrong}");
+    for share in ["0%", "0.1%", "12.5%", "99.9%", "100%"] {
+        let text = GOOD.replacen(from, &parts(&green(share)), 1);
+        let config = parse(&text).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let split = config.apis[0].1.upstream.split.as_ref().expect("a split");
+        assert_eq!(format!("{}%", f64::from(split.parts[0].1.share) / 10.0), share);
+    }
+}

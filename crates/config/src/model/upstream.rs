@@ -34,6 +34,37 @@ pub struct Upstream {
     pub health: Option<UpstreamHealth>,
     /// Who the other side must be.
     pub tls: UpstreamTls,
+    /// What of the calls goes elsewhere.
+    pub split: Option<UpstreamSplit>,
+}
+
+/// What of the calls goes elsewhere than to the upstream's own addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSplit {
+    /// By what a caller stays where it is; each call is dealt by itself if not set.
+    pub sticky: Option<Sticky>,
+    /// One or more; what they leave is the upstream's own.
+    pub parts: Vec<(String, UpstreamPart)>,
+}
+
+/// By what a caller is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sticky {
+    /// Whom the credential names.
+    Principal,
+    /// The credential.
+    Credential,
+    /// The network address.
+    Address,
+}
+
+/// A part of the calls and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamPart {
+    /// Of a thousand calls.
+    pub share: u16,
+    /// One or more.
+    pub urls: Vec<WeightedUrl>,
 }
 
 /// An address and its share of the calls.

@@ -1,7 +1,9 @@
 //! Where calls go.
 
 use super::{At, Changes, maybe};
-use crate::model::{Upstream, UpstreamProtocol, UpstreamRetries, WeightedUrl};
+use crate::model::{
+    Sticky, Upstream, UpstreamPart, UpstreamProtocol, UpstreamRetries, UpstreamSplit, WeightedUrl,
+};
 use crate::value::{HttpUrl, show_duration};
 
 impl Changes {
@@ -29,6 +31,39 @@ impl Changes {
         self.retries(at, &a.retries, &b.retries);
         self.ejection_and_health(at, a, b);
         self.upstream_tls(at, a, b);
+        self.split(at, a.split.as_ref(), b.split.as_ref());
+    }
+
+    fn split(&mut self, at: At<'_>, a: Option<&UpstreamSplit>, b: Option<&UpstreamSplit>) {
+        let sticky = |split: Option<&UpstreamSplit>| {
+            maybe(split.and_then(|split| split.sticky).map(|sticky| match sticky {
+                Sticky::Principal => "principal",
+                Sticky::Credential => "credential",
+                Sticky::Address => "address",
+            }))
+        };
+        self.changed("upstream", at, "split.sticky", (sticky(a), sticky(b)), String::clone);
+        let parts = |split: Option<&UpstreamSplit>| split.map_or_else(Vec::new, |split| split.parts.clone());
+        let (a, b) = (parts(a), parts(b));
+        let show = |part: &Option<UpstreamPart>| {
+            maybe(part.as_ref().map(|part| format!("{} to {}", thousandths(part.share), urls(&part.urls))))
+        };
+        let of = |parts: &[(String, UpstreamPart)], name: &str| {
+            parts.iter().find(|(known, _)| known == name).map(|(_, part)| part.clone())
+        };
+        let names = |parts: &[(String, UpstreamPart)]| -> Vec<_> {
+            parts.iter().map(|(name, _)| name.clone()).collect()
+        };
+        let (before, after) = (names(&a), names(&b));
+        for name in before.iter().chain(after.iter().filter(|name| !before.contains(name))) {
+            self.changed("upstream", at, &format!("split.{name}"), (of(&a, name), of(&b, name)), show);
+        }
+        // Which of several gives way when another grows, where callers stay.
+        let both = |names: &[String], others: &[String]| -> Vec<_> {
+            names.iter().filter(|name| others.contains(name)).cloned().collect()
+        };
+        let order = (both(&before, &after), both(&after, &before));
+        self.changed("upstream", at, "split.parts in order", order, |names| names.join(", "));
     }
 
     fn retries(&mut self, at: At<'_>, a: &UpstreamRetries, b: &UpstreamRetries) {
@@ -121,4 +156,8 @@ fn urls(urls: &[WeightedUrl]) -> String {
 
 fn percent(share: &f64) -> String {
     format!("{}%", share * 100.0)
+}
+
+fn thousandths(share: u16) -> String {
+    format!("{}%", f64::from(share) / 10.0)
 }

@@ -4,28 +4,23 @@ use std::time::Duration;
 
 use super::section;
 use crate::model::{
-    Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamProtocol, UpstreamRetries,
-    UpstreamTls, WeightedUrl,
+    Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamPart, UpstreamProtocol,
+    UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
 };
-use crate::reader::{Fields, Mistakes, Share, list, scalar, word};
+use crate::reader::{Fields, Mistakes, Share, list, names, scalar, word};
 use crate::settings;
 use crate::tree::{Node, Value};
 use crate::value;
 
+/// Most parts of a split: each has addresses, a breaker and series of metrics of its own.
+const PARTS: usize = 8;
+
+/// What the parts leave.
+const MAIN: &str = "main";
+
 pub(super) fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
     let fields = Fields::open(node, &settings::UPSTREAM, mistakes);
-    let urls = fields.require("urls", mistakes).map(|node| {
-        let urls = match &node.value {
-            // One address with a weight stands for a list of one, as a plain one does.
-            Value::Map(_) => vec![node],
-            _ => list(node, true, mistakes),
-        };
-        if urls.is_empty() && matches!(node.value, Value::List(_)) {
-            mistakes.value(node.place, "expected at least one URL");
-        }
-        urls
-    });
-    let urls = urls.unwrap_or_default().into_iter().filter_map(|node| url(node, mistakes)).collect();
+    let urls = urls(&fields, mistakes);
     let protocol = match fields.get("protocol") {
         Some(node) => {
             let words = [("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)];
@@ -42,6 +37,7 @@ pub(super) fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream>
     let breaker = fields.get("breaker").map(|node| breaker(node, mistakes));
     let health = fields.get("health").map(|node| health(node, mistakes));
     let tls = tls(&section(&fields, "tls", &settings::UPSTREAM_TLS, mistakes), mistakes);
+    let split = fields.get("split").map(|node| split(node, mistakes));
     Some(Upstream {
         urls,
         protocol: protocol?,
@@ -62,7 +58,26 @@ pub(super) fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream>
             None => None,
         },
         tls: tls?,
+        split: match split {
+            Some(split) => Some(split?),
+            None => None,
+        },
     })
+}
+
+fn urls(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Vec<WeightedUrl> {
+    let urls = fields.require("urls", mistakes).map(|node| {
+        let urls = match &node.value {
+            // One address with a weight stands for a list of one, as a plain one does.
+            Value::Map(_) => vec![node],
+            _ => list(node, true, mistakes),
+        };
+        if urls.is_empty() && matches!(node.value, Value::List(_)) {
+            mistakes.value(node.place, "expected at least one URL");
+        }
+        urls
+    });
+    urls.unwrap_or_default().into_iter().filter_map(|node| url(node, mistakes)).collect()
 }
 
 fn url(node: &Node, mistakes: &mut Mistakes) -> Option<WeightedUrl> {
@@ -72,6 +87,63 @@ fn url(node: &Node, mistakes: &mut Mistakes) -> Option<WeightedUrl> {
     let fields = Fields::open(node, &settings::UPSTREAM_URL, mistakes);
     let (url, weight) = (fields.required("url", mistakes), small(&fields, "weight", mistakes));
     Some(WeightedUrl { url: url?, weight: weight? })
+}
+
+fn split(node: &Node, mistakes: &mut Mistakes) -> Option<UpstreamSplit> {
+    let fields = Fields::open(node, &settings::UPSTREAM_SPLIT, mistakes);
+    let sticky = fields.get("sticky").map(|node| {
+        let words = [
+            ("principal", Sticky::Principal),
+            ("credential", Sticky::Credential),
+            ("address", Sticky::Address),
+        ];
+        word(node, &words, mistakes)
+    });
+    let node = fields.require("parts", mistakes)?;
+    let entries = names(node, &[MAIN], mistakes);
+    if entries.is_empty() && matches!(node.value, Value::Map(_) | Value::Null) {
+        mistakes.value(node.place, "expected at least one part");
+    }
+    if entries.len() > PARTS {
+        mistakes.value(node.place, format!("expected at most {PARTS} parts"));
+    }
+    let mut taken = 0;
+    let mut parts = Vec::new();
+    for (key, node) in entries {
+        let fields = Fields::open(node, &settings::UPSTREAM_PART, mistakes);
+        let share = fields.required::<Share>("share", mistakes);
+        let share = share.and_then(|share| {
+            let thousandths = thousandths(share);
+            if thousandths.is_none() {
+                let message = "a share is told to a tenth of a percent, as in `0.5%`";
+                mistakes.value(fields.place_of("share"), message);
+            }
+            thousandths
+        });
+        // The one that does not fit any more is told, and what comes after it.
+        taken += share.unwrap_or_default();
+        if taken > 1000 {
+            let message = format!("the parts up to here take {}% of the calls", f64::from(taken) / 10.0);
+            mistakes.value(fields.place_of("share"), message);
+        }
+        let urls = urls(&fields, mistakes);
+        if let Some(share) = share {
+            parts.push((key.name.clone(), UpstreamPart { share, urls }));
+        }
+    }
+    let sticky = match sticky {
+        Some(sticky) => Some(sticky?),
+        None => None,
+    };
+    Some(UpstreamSplit { sticky, parts })
+}
+
+/// A share in thousandths, if it can be told so.
+fn thousandths(Share(share): Share) -> Option<u16> {
+    let exact = share * 1000.0;
+    let whole = exact.round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 1")]
+    ((exact - whole).abs() < 1e-6).then_some(whole as u16)
 }
 
 fn retries(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<UpstreamRetries> {

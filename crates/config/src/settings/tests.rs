@@ -16,6 +16,7 @@ fn upstream(url: &str) -> Value {
         "tls": { "ca": "file:ca", "cert": "file:a", "key": "file:b" },
         "breaker": { "failures": "50%" },
         "health": { "path": "/up" },
+        "split": { "parts": { "green": { "share": "10%", "urls": ["http://green"] } } },
     })
 }
 
@@ -185,6 +186,9 @@ const UPSTREAM_VALUES: &[(&str, &str)] = &[
     ("tls/name", r#""other.example""#),
     ("tls/pins", r#"["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"#),
     ("tls/ca", r#""file:other""#),
+    ("split/sticky", r#""principal""#),
+    ("split/parts/green/share", r#""10.1%""#),
+    ("split/parts/green/urls", r#"["http://other"]"#),
 ];
 
 /// What a rewrite may be changed to; APIs and services have the same ones.
@@ -379,8 +383,17 @@ fn the_settings_that_change_are_all_there_are() {
         .into_iter()
         .map(|(pointer, _)| {
             let mut keys: Vec<_> = pointer.split('/').collect();
-            let above =
-                ["listen", "identity", "plans", "channels", "apis", "operations", "services", "rules"];
+            let above = [
+                "listen",
+                "identity",
+                "plans",
+                "channels",
+                "apis",
+                "operations",
+                "services",
+                "rules",
+                "parts",
+            ];
             for at in 1..keys.len() {
                 if above.contains(&keys[at - 1]) {
                     keys[at] = "*";

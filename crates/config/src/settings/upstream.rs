@@ -6,7 +6,7 @@ pub(crate) static UPSTREAM: Section = Section {
     settings: &[
         setting(
             "urls",
-            Form::List(&Form::Either(&[Form::Url, Form::Section(&UPSTREAM_URL)])),
+            URLS,
             "",
             "One or more addresses, or `{ url: URL, weight: 3 }`. Of two drawn by weight the less busy takes a call. Required.",
         ),
@@ -52,6 +52,48 @@ pub(crate) static UPSTREAM: Section = Section {
             "How addresses are asked whether they are well; they are not if not set.",
         ),
         setting("tls", Form::Section(&UPSTREAM_TLS), "", "How `https` upstreams prove who they are."),
+        setting(
+            "split",
+            Form::Section(&UPSTREAM_SPLIT),
+            "",
+            "What of the calls goes to another version of the service; nothing if not set.",
+        ),
+    ],
+};
+
+const URLS: Form = Form::List(&Form::Either(&[Form::Url, Form::Section(&UPSTREAM_URL)]));
+
+pub(crate) static UPSTREAM_SPLIT: Section = Section {
+    settings: &[
+        setting(
+            "sticky",
+            Form::Word(&["principal", "credential", "address"]),
+            "",
+            "By what a caller stays on its part; those without credentials by their address. Each call is dealt by itself if not set.",
+        ),
+        setting(
+            "parts",
+            Form::Names(&Form::Section(&UPSTREAM_PART)),
+            "",
+            "One to eight parts by name. What they leave is `main`, the addresses of `urls`. Required.",
+        ),
+    ],
+};
+
+pub(crate) static UPSTREAM_PART: Section = Section {
+    settings: &[
+        setting(
+            "share",
+            Form::Percent,
+            "",
+            "Of the calls, as in `10%` or `0.5%`; all parts together 100% at most. Required.",
+        ),
+        setting(
+            "urls",
+            URLS,
+            "",
+            "Its addresses; in all else a part is like the upstream it is of. Where none of them is well, `main` serves. Required.",
+        ),
     ],
 };
 

@@ -350,7 +350,7 @@ impl Compiler<'_> {
             let path = ["apis", name, "operations", id, "upgrade"];
             self.upgradeable(&path, &api.upstream, operation.websocket.as_ref());
         }
-        let upstream = Arc::new(self.upstream(["apis", name, "upstream"], &api.upstream)?);
+        let ways = self.upstream(["apis", name, "upstream"], &api.upstream)?;
         let rewrite = self.rewrite(["apis", name, "rewrite"], &api.rewrite);
         let shared: Arc<str> = name.into();
         let build =
@@ -374,7 +374,7 @@ impl Compiler<'_> {
                     compress: settings.compress,
                     websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
                     timeout: settings.timeout,
-                    target: Target::Upstream(upstream.clone()),
+                    target: Target::Upstream(ways.clone()),
                     rewrite: rewrite.clone(),
                     metrics: self.lasting.metrics.operation(name, id),
                 }

@@ -33,8 +33,7 @@ impl Compiler<'_> {
         match &service.target {
             model::Target::Upstream(upstream) => {
                 self.upgradeable(&["services", name, "upgrade"], upstream, service.websocket.as_ref());
-                let upstream = self.upstream(["services", name, "upstream"], upstream)?;
-                Some(Target::Upstream(Arc::new(upstream)))
+                Some(Target::Upstream(self.upstream(["services", name, "upstream"], upstream)?))
             }
             model::Target::Redirect(redirect) => {
                 let redirect = Redirect::new(redirect, &service.prefix);

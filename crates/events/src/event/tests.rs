@@ -94,6 +94,7 @@ fn event() -> impl Strategy<Value = Event> {
                 collection: text(),
                 client_id: text(),
                 upstream: text(),
+                split: text(),
                 upstream_status: statuses[1],
                 attempts: statuses[0].into(),
                 upstream_us: numbers[6],

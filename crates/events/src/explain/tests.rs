@@ -91,6 +91,7 @@ fn a_forwarded_call_is_told_in_the_order_of_time() {
         verdicts: vec![VerdictRecord::allowed("identity", Mode::Enforce)],
         judged_us: 42,
         upstream: "http://orders:8080".into(),
+        split: "green".into(),
         upstream_status: 200,
         upstream_us: 2_345,
         status: 200,
@@ -111,7 +112,7 @@ forwarded, answered 200
   caller     alice (token of identity `customer`, client ios, credential t:9f3c)
   identity   nothing against it
   sent on    after 42 µs
-  upstream   http://orders:8080: 200 after 2.3 ms
+  upstream   http://orders:8080 (green): 200 after 2.3 ms
   answered   200, 1024 bytes, 1.2 s in all
   stands for 4 events
 ";
