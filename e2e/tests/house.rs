@@ -8,7 +8,7 @@ use std::process::Command;
 /// What each crate may import of this workspace. Top to bottom: an arrow that is not here is a design decision, to be
 /// taken in ARCHITECTURE.md and an ADR first.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("haechi", &["config", "contract", "control", "demo", "edge", "events"]),
+    ("haechi", &["config", "contract", "control", "demo", "edge", "events", "seclang", "waf-rules"]),
     ("control", &["config", "contract", "edge", "events", "guard", "identity", "store"]),
     (
         "edge",
@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("guard", &["wire"]),
     ("seclang", &[]),
+    ("waf-rules", &["seclang"]),
     ("wire", &[]),
     ("acme", &["upstream"]),
     ("upstream", &[]),
@@ -35,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that hold no asynchronous code, and so do no I/O on the request path.
 const WITHOUT_IO: &[&str] =
-    &["wire", "guard", "contract", "config", "identity", "limits", "expr", "access", "seclang"];
+    &["wire", "guard", "contract", "config", "identity", "limits", "expr", "access", "seclang", "waf-rules"];
 
 /// Libraries that do I/O.
 const IO: &[&str] = &["tokio", "hyper", "axum", "hyper-util"];

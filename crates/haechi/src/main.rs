@@ -15,6 +15,7 @@ mod run;
 mod schema;
 mod status;
 mod tls;
+mod waf;
 mod why;
 
 use std::path::PathBuf;
@@ -67,6 +68,8 @@ enum Verb {
     Events(events::Events),
     /// See who speaks which TLS: post-quantum and classic, and what would break without TLS 1.2
     Tls(tls::Tls),
+    /// Test, measure and explain rules of the web application firewall
+    Waf(waf::Waf),
     /// Run the pizza shop behind Haechi, with its channels and its attackers
     Demo(demo::Demo),
 }
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Verb::Why(verb) => verb.run(),
         Verb::Events(verb) => verb.run(),
         Verb::Tls(verb) => verb.run(),
+        Verb::Waf(verb) => verb.run(),
         Verb::Demo(verb) => verb.run(),
     };
     match outcome {

@@ -13,7 +13,7 @@ use crate::rules::Rules;
 use crate::transaction::{Match, Transaction, Verdict};
 
 use self::server::Sent;
-use self::suite::{Input, Log, Output, Stage};
+use self::suite::{Input, Log, Output};
 pub use self::suite::{Overrides, Suite, SuiteError};
 
 /// Runs suites against rules.
@@ -31,6 +31,8 @@ pub struct Report {
     pub passed: usize,
     /// Those that did not.
     pub failures: Vec<Failure>,
+    /// Stages that were not run: their suite is switched off, or their override expects nothing.
+    pub skipped: usize,
 }
 
 /// A stage that did not do what it should.
@@ -84,7 +86,16 @@ impl Runner {
         for test in &suite.tests {
             for stage in &test.stages {
                 let name = format!("{}-{}", suite.rule_id, test.test_id);
-                match self.stage(suite.rule_id, test.test_id, stage) {
+                let output = match self.overrides.of(suite.rule_id, test.test_id) {
+                    _ if !suite.enabled() => None,
+                    Some(instead) => instead,
+                    None => Some(&stage.output),
+                };
+                let Some(output) = output else {
+                    report.skipped += 1;
+                    continue;
+                };
+                match self.stage(&stage.input, output) {
                     Ok(()) => report.passed += 1,
                     Err(why) => report.failures.push(Failure { test: name, why }),
                 }
@@ -103,10 +114,9 @@ impl Runner {
         }
     }
 
-    fn stage(&self, rule: u64, test: u64, stage: &Stage) -> Result<(), String> {
-        let output = self.overrides.of(rule, test).unwrap_or(&stage.output);
+    fn stage(&self, input: &Input, output: &Output) -> Result<(), String> {
         let seen = self.send(
-            &stage.input,
+            input,
             output.status.is_some_and(|status| status >= 400) || output.expect_error == Some(true),
         );
         check(output, &seen)

@@ -199,6 +199,35 @@ fn the_guide_to_change_works_as_it_is_written() {
 }
 
 #[test]
+fn the_rules_of_the_manual_are_tested_measured_and_explained() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/manual/waf-rules.md");
+    let script = commands(&std::fs::read_to_string(page).expect("the chapter"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = format!(
+        "{}:{}",
+        binary().parent().expect("a directory").display(),
+        std::env::var("PATH").expect("a path")
+    );
+    let output = Command::new("bash")
+        .args(["-euc", &script])
+        .current_dir(dir.path())
+        .env("PATH", path)
+        .output()
+        .expect("bash runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    for expected in [
+        "9010110 in phase 2: SQL: UNION SELECT",
+        "no rule matches",
+        "\"verdict\": \"pass\"",
+        "2 passed, 0 failed, 0 skipped",
+        "{\"passed\":2,\"failed\":0,\"skipped\":0,\"failures\":[]}",
+    ] {
+        assert!(stdout.contains(expected), "`{expected}` in\n{stdout}");
+    }
+}
+
+#[test]
 fn the_readmes_name_the_same_commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |name: &str| std::fs::read_to_string(root.join(name)).expect(name);

@@ -11,6 +11,13 @@ pub struct Suite {
     /// The rule that is tested.
     pub rule_id: u64,
     pub(super) tests: Vec<Test>,
+    pub(super) meta: Option<Meta>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Meta {
+    enabled: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,8 +95,7 @@ struct Override {
     rule_id: u64,
     test_ids: Vec<u64>,
     reason: String,
-    #[serde(default)]
-    output: Output,
+    output: Option<Output>,
 }
 
 /// A file that is no suite.
@@ -108,15 +114,28 @@ impl Suite {
         // A file may hold tests that are all commented out.
         let says = |line: &str| !matches!(line.trim(), "" | "---") && !line.trim_start().starts_with('#');
         if !text.lines().any(says) {
-            return Ok(Self { rule_id: 0, tests: Vec::new() });
+            return Ok(Self { rule_id: 0, tests: Vec::new(), meta: None });
         }
         serde_saphyr::from_str(text).map_err(|error| SuiteError(error.to_string()))
+    }
+
+    /// Whether it is meant to run at all.
+    pub(super) fn enabled(&self) -> bool {
+        self.meta.as_ref().is_none_or(|meta| meta.enabled)
     }
 
     /// How many stages it has.
     #[must_use]
     pub fn stages(&self) -> usize {
         self.tests.iter().map(|test| test.stages.len()).sum()
+    }
+}
+
+// === impl Meta ===
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 
@@ -139,10 +158,11 @@ impl Overrides {
         })
     }
 
-    pub(super) fn of(&self, rule: u64, test: u64) -> Option<&Output> {
+    /// What is expected instead, if anything is, of a test that is overridden.
+    pub(super) fn of(&self, rule: u64, test: u64) -> Option<Option<&Output>> {
         let found =
             self.test_overrides.iter().find(|one| one.rule_id == rule && one.test_ids.contains(&test));
-        found.map(|one| &one.output)
+        found.map(|one| one.output.as_ref())
     }
 }
 
