@@ -5,7 +5,7 @@ use std::time::Duration;
 use haechi_guard::Mode;
 
 use crate::config::Config;
-use crate::model::{Api, Auth, BodyLimit, Compress, Operation, PlanChoice, Rule, Service};
+use crate::model::{Api, Auth, BodyLimit, Compress, Operation, PlanChoice, Rewrite, Rule, Service};
 
 /// What holds for one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct OperationSettings {
     pub access: Mode,
     /// Rules of all levels, in the order in which they are asked: they add up, those of all calls first.
     pub rules: Vec<Rule>,
+    /// What is changed of its calls after they were judged.
+    pub rewrite: Rewrite,
 }
 
 /// What holds for the operation `id` of `api`.
@@ -70,6 +72,7 @@ pub fn service_settings(config: &Config, service: &Service) -> OperationSettings
         limits: service.modes.limits.or(config.modes.limits).unwrap_or(Mode::Enforce),
         access: service.modes.access.or(config.modes.access).unwrap_or(Mode::Enforce),
         rules: [&*config.rules, &*service.rules].concat(),
+        rewrite: service.rewrite.clone(),
     }
 }
 
@@ -96,6 +99,8 @@ fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> Operati
         access: modes.access.or(api.modes.access).or(config.modes.access).unwrap_or(Mode::Enforce),
         rules: [&*config.rules, &*api.rules, operation.map_or(&[][..], |operation| &operation.rules)]
             .concat(),
+        rewrite: operation
+            .map_or_else(|| api.rewrite.clone(), |operation| operation.rewrite.below(&api.rewrite)),
     }
 }
 

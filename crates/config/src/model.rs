@@ -16,7 +16,7 @@ use crate::secret::SecretRef;
 use crate::value::{HttpUrl, Rate};
 
 pub use fixed::{Content, Destination, Origin, Place, Redirect, Respond, Target};
-pub use rewrite::{HeaderChanges, Rewrite};
+pub use rewrite::{Fact, Group, HeaderChanges, HostRewrite, PathRewrite, Pattern, Rewrite};
 pub use upstream::{
     Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamPart, UpstreamProtocol,
     UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
@@ -423,6 +423,8 @@ pub struct Operation {
     pub modes: Modes,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
+    /// What is changed of its calls, instead of what its API says of the same.
+    pub rewrite: Rewrite,
 }
 
 /// Which responses are compressed.

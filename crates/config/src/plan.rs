@@ -80,6 +80,7 @@ pub fn diff(old: (&Config, &Operations), new: (&Config, &Operations)) -> Vec<Cha
         changes.api(&name, side(old, &name).as_ref(), side(new, &name).as_ref());
     }
     changes.access(old.0, new.0);
+    changes.rewrites(old.0, new.0);
     changes.channels(&old.0.channels, &new.0.channels);
     changes.services(old.0, new.0);
     changes.0.sort_by(|a, b| {
@@ -253,7 +254,6 @@ impl Changes {
         let contract = (old.path(&old.api.openapi), new.path(&new.api.openapi));
         self.changed("contract", at, "openapi", contract, String::clone);
         self.upstream(at, &old.api.upstream, &new.api.upstream);
-        self.rewrite(at, &old.api.rewrite, &new.api.rewrite);
         self.host(at, old.api.host.as_deref(), new.api.host.as_deref());
         self.scheme(at, old.api.scheme, new.api.scheme);
     }

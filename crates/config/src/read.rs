@@ -16,8 +16,8 @@ use haechi_guard::Mode;
 use crate::diagnostic::{Diagnostic, meant};
 use crate::model::{
     Activation, ActivationGuard, Api, ApiKey, Auth, BodyLimit, Compress, Control, Deal, Dpop, Events,
-    Identity, JwksSource, Jwt, KeptRequests, Limits, Listen, Modes, OnChange, Operation, Otlp, Per, Plan,
-    PlanChoice, Scheme, Settings, Timeouts, Tls, Validate,
+    Identity, JwksSource, Jwt, KeptRequests, Limits, Listen, Modes, OnChange, Operation, Otlp, PathRewrite,
+    Per, Plan, PlanChoice, Scheme, Settings, Timeouts, Tls, Validate,
 };
 use crate::reader::{Fields, Mistakes, Share, entries, list, names, scalar, shortened, word};
 use crate::secret::SecretRef;
@@ -483,10 +483,11 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         mistakes.value(node.place, "a base path begins with `/`");
     }
     let plan = fields.get("plan").map(|node| plan_choice(node, known, mistakes)).unwrap_or_default();
+    let rewrite = rewrite::rewrite(&fields, mistakes);
     let operations = fields.get("operations").map(|node| entries(node, mistakes)).unwrap_or_default();
     let operations = operations
         .iter()
-        .filter_map(|(key, node)| Some((key.name.clone(), operation(node, known, mistakes)?)))
+        .filter_map(|(key, node)| Some((key.name.clone(), operation(node, known, &rewrite.path, mistakes)?)))
         .collect();
     let rules = access::rules(&fields, mistakes);
     let (host, validate, modes) = (
@@ -506,7 +507,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         modes,
         compress: compress(&fields, mistakes),
         rules,
-        rewrite: rewrite::rewrite(&fields, mistakes),
+        rewrite,
         operations,
     })
 }
@@ -618,7 +619,12 @@ fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
     Modes { identity: mode("identity"), limits: mode("limits"), access: mode("access") }
 }
 
-fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Operation> {
+fn operation(
+    node: &Node,
+    known: &Known,
+    above: &[PathRewrite],
+    mistakes: &mut Mistakes,
+) -> Option<Operation> {
     let fields = Fields::open(node, &settings::OPERATION, mistakes);
     Some(Operation {
         auth: fields.get("auth").and_then(|node| auth(node, known, mistakes)),
@@ -631,6 +637,7 @@ fn operation(node: &Node, known: &Known, mistakes: &mut Mistakes) -> Option<Oper
         validate: validate(fields.get("validate"), &settings::OPERATION_VALIDATE, mistakes),
         modes: modes(fields.get("modes"), mistakes),
         rules: access::rules(&fields, mistakes),
+        rewrite: rewrite::rewrite_below(&fields, above, mistakes),
     })
 }
 

@@ -57,6 +57,7 @@ fn table(out: &mut String, title: &str, section: &'static Section) {
                 "services.upstream",
                 "services.rewrite",
                 "apis.rewrite.response_headers",
+                "apis.operations.rewrite",
             ];
             if !shared.contains(&heading.as_str()) {
                 table(out, &heading, inner);

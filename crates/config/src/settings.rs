@@ -6,7 +6,7 @@ mod rewrite;
 mod upstream;
 
 pub(crate) use fixed::{REDIRECT, REDIRECTS, RESPOND};
-pub(crate) use rewrite::{REWRITE, REWRITE_HEADERS};
+pub(crate) use rewrite::{REWRITE, REWRITE_HEADERS, REWRITE_PATH};
 pub(crate) use upstream::{
     RETRIED, UPSTREAM, UPSTREAM_BREAKER, UPSTREAM_EJECTION, UPSTREAM_HEALTH, UPSTREAM_PART, UPSTREAM_RETRIES,
     UPSTREAM_SPLIT, UPSTREAM_TLS, UPSTREAM_URL,
@@ -617,6 +617,12 @@ pub(crate) static OPERATION: Section = Section {
         ),
         setting("modes", Form::Section(&MODES), "", "As for the API."),
         setting("rules", RULES, "", RULES_MEANING),
+        setting(
+            "rewrite",
+            Form::Section(&REWRITE),
+            "",
+            "What is changed of its calls, instead of what the API says of the same; of header fields one by one.",
+        ),
     ],
 };
 

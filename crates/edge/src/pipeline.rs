@@ -28,6 +28,7 @@ use crate::grpc;
 use crate::judge::{self, Findings};
 use crate::request::Request;
 use crate::respond::{self, Problem, Tongue};
+use crate::rewrite::{SentPath, Told};
 use crate::snapshot::{Kind, Operation, Snapshot, Target};
 use crate::traffic::Traffic;
 use crate::transaction::{GRPC, Transaction};
@@ -72,6 +73,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
         trace,
         grpc,
         body_limit: u64::MAX,
+        channel: None,
         extra: Vec::new(),
         transaction: &mut transaction,
     };
@@ -141,6 +143,7 @@ struct Call<'a> {
     grpc: bool,
     /// Largest body of the call's channel.
     body_limit: u64,
+    channel: Option<Arc<str>>,
     /// Headers that guards add to whatever response the caller gets.
     extra: Vec<(HeaderName, HeaderValue)>,
     transaction: &'a mut Transaction,
@@ -215,29 +218,52 @@ impl Call<'_> {
             self.body(operation, &request.headers, request.body).await?;
         self.transaction.passes(progress.clone());
 
+        let asked_for = request.authority.as_ref().map_or("", |authority| authority.as_str());
         let facts = Facts {
             id: self.transaction.id(),
             trace: &self.trace,
             client: self.client,
-            host: request.authority.as_ref().map_or("", |authority| authority.as_str()),
+            host: asked_for,
             secure: self.secure,
             principal: principal.as_deref(),
             key_headers: &snapshot.key_headers,
             trailers: progress.is_some(),
             decoded,
         };
-        let path = operation.rewrite.path(&path).ok_or_else(|| {
-            self.transaction.wire("rewrite", "the rewritten path is not canonical");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "rewrite", "The call cannot be sent on.")
-        })?;
-        let target = forward::target(&path, &query)
+        let rewrite = &operation.rewrite;
+        let Some(SentPath { path: sent_path, groups }) = rewrite.path(&path) else {
+            return Err(self.not_rewritten("the rewritten path is not canonical"));
+        };
+        self.transaction.sent_path(&path, &sent_path);
+        let channel = self.channel.take();
+        let told = Told {
+            id: facts.id,
+            client: self.client,
+            principal: principal.as_deref(),
+            api: &operation.api,
+            operation: &operation.id,
+            channel: channel.as_deref().unwrap_or_default(),
+            method: request.method.as_str(),
+            secure: self.secure,
+            host: asked_for,
+            path: path.as_str(),
+            groups: &groups,
+        };
+        let changes = rewrite.request.write(&told);
+        if let Some(name) = changes.unwritable {
+            return Err(self.not_rewritten(&format!("the value for `{name}` cannot stand in a header field")));
+        }
+        let target = forward::target(&sent_path, &query)
             .ok_or_else(|| bad_request("The path cannot be sent on.".to_owned()))?;
         let spare = body.again();
         let build = |body| {
             let mut sent = http::Request::new(body);
             sent.method_mut().clone_from(&request.method);
             *sent.headers_mut() = forward::request_headers(&request.headers, &facts);
-            operation.rewrite.request.apply(sent.headers_mut());
+            changes.apply(sent.headers_mut());
+            if let Some(host) = rewrite.host(asked_for) {
+                sent.extensions_mut().insert(host);
+            }
             if let Some(offer) = &offer {
                 offer.write(sent.headers_mut());
             }
@@ -273,11 +299,15 @@ impl Call<'_> {
                 self.transaction.upstream(&reply);
                 match offer {
                     Some(offer) if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                        self.switch(&offer, &request.headers, reply).await
+                        self.switch(&offer, &request.headers, reply, &rewrite.response.write(&told)).await
                     }
                     _ => {
                         let asked = Asked { method: &request.method, headers: &request.headers, deadline };
-                        self.response((operation, dealt.upstream()), &asked, principal.is_some(), reply).await
+                        let mut answer = self
+                            .response((operation, dealt.upstream()), &asked, principal.is_some(), reply)
+                            .await?;
+                        rewrite.response.write(&told).apply(&mut answer.headers);
+                        Ok(answer)
                     }
                 }
             }
@@ -303,6 +333,7 @@ impl Call<'_> {
         if let Some(channel) = judge::channel(snapshot, exchange) {
             self.body_limit = channel.max_body.unwrap_or(u64::MAX);
             self.transaction.channel(channel);
+            self.channel = Some(channel.name.clone());
         }
         judged?;
         self.ask(operation, others, exchange).await
@@ -323,6 +354,12 @@ impl Call<'_> {
             judge::verdict(operation, guard.name(), *mode, verdict, self)?;
         }
         Ok(())
+    }
+
+    /// What was judged cannot be sent as the file says.
+    fn not_rewritten(&mut self, why: &str) -> Problem {
+        self.transaction.wire("rewrite", why);
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "rewrite", "The call cannot be sent on.")
     }
 
     fn upstream_failed(&mut self, error: &UpstreamError) -> Problem {

@@ -5,6 +5,7 @@ mod compile;
 mod expressions;
 mod fixed;
 mod listeners;
+mod rewrite;
 mod services;
 mod upstream;
 

@@ -183,6 +183,13 @@ impl Transaction {
         });
     }
 
+    /// The path that is sent, which may be another than the one that was judged.
+    pub(crate) fn sent_path(&mut self, judged: &CanonicalPath, sent: &CanonicalPath) {
+        if judged != sent {
+            self.note(|event| event.upstream_path = Text::lossy(sent.as_str().as_bytes(), TEXT));
+        }
+    }
+
     /// The API is known, though no operation of it.
     pub(crate) fn api(&mut self, api: &Arc<str>) {
         self.note(|event| event.api = Text::from(api));

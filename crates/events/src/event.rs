@@ -166,6 +166,9 @@ pub struct Event {
     /// The part of the upstream it was sent to, `main` for what parts leave; empty if the upstream is not split.
     #[serde(skip_serializing_if = "is_empty")]
     pub split: Text,
+    /// The path that was sent to it, if it is not the one that was judged.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub upstream_path: Text,
     /// The upstream's status.
     #[serde(skip_serializing_if = "is_zero16")]
     pub upstream_status: u16,

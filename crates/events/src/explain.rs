@@ -78,6 +78,7 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
             }
         }
     }
+    row(out, "rewritten", &event.upstream_path)?;
     if event.judged_us > 0 {
         row(out, "sent on", &format!("after {}", micros(event.judged_us)))?;
     }

@@ -85,7 +85,7 @@ impl Endpoint {
         &self.prefix
     }
 
-    /// The value of `Host` for calls that do not keep the caller's.
+    /// The value of `Host` for calls that are not told another.
     pub fn authority(&self) -> &HeaderValue {
         &self.authority
     }

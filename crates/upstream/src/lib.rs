@@ -47,6 +47,7 @@ pub use pool::{Lease, Pools};
 pub use registry::{EndpointStatus, Gate, Registry, UpstreamStatus};
 pub use resolve::{Addresses, Resolve, SystemResolver};
 pub use send::{Reply, Sent};
+pub use sender::ToldHost;
 pub use site::{Peer, Site, SiteSpec};
 pub use stream::Stream;
 pub use tls::{ClientTls, ClientTlsError, Pin, TlsSettings, pin};

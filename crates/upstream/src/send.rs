@@ -71,7 +71,8 @@ struct Course {
 impl Pools {
     /// Sends a request and waits for the head of the response.
     ///
-    /// The request's URI and `Host` are set here, from `target` and the endpoint that takes the call. A request that
+    /// The request's URI and `Host` are set here, from `target` and the endpoint that takes the call, unless the request has a
+    /// [`ToldHost`](crate::ToldHost). A request that
     /// never left goes to another address. One that was sent is sent again only if its method is idempotent (RFC 9110,
     /// section 9.2.2), `again` can make it once more, and the upstream's rules and budget allow it. `again` is asked only
     /// then: copying each request for the rare case would cost more than making it anew.

@@ -2,12 +2,16 @@
 
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
-use http::{Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 
 use crate::OutBody;
 use crate::endpoint::{Endpoint, Scheme};
+
+/// The host that an upstream is told instead of its own name: an extension of the request, which may go to one address after another.
+#[derive(Clone, Debug)]
+pub struct ToldHost(pub HeaderValue);
 
 /// The sending end of one connection.
 pub(crate) enum Sender {
@@ -46,14 +50,15 @@ impl Sender {
         let target = prefixed(endpoint, target);
         match self {
             Self::Http1(sender) => {
-                request.headers_mut().insert(HOST, endpoint.authority().clone());
+                let host = told(&request, endpoint).clone();
+                request.headers_mut().insert(HOST, host);
                 *request.uri_mut() = Uri::from(target);
                 sender.try_send_request(request).await
             }
             Self::Http2(sender) => {
                 // `:authority` says it here (RFC 9113, section 8.3.1), and it is said once.
                 request.headers_mut().remove(HOST);
-                *request.uri_mut() = absolute(endpoint, target);
+                *request.uri_mut() = absolute(endpoint, told(&request, endpoint), target);
                 *request.version_mut() = http::Version::HTTP_2;
                 sender.try_send_request(request).await
             }
@@ -70,13 +75,18 @@ fn prefixed(endpoint: &Endpoint, target: &PathAndQuery) -> PathAndQuery {
     .unwrap_or_else(|| target.clone())
 }
 
-fn absolute(endpoint: &Endpoint, target: PathAndQuery) -> Uri {
+/// The host that the upstream is told.
+fn told<'a>(request: &'a Request<OutBody>, endpoint: &'a Endpoint) -> &'a HeaderValue {
+    request.extensions().get().map_or(endpoint.authority(), |ToldHost(host)| host)
+}
+
+fn absolute(endpoint: &Endpoint, host: &HeaderValue, target: PathAndQuery) -> Uri {
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(match endpoint.scheme() {
         Scheme::Http => http::uri::Scheme::HTTP,
         Scheme::Https => http::uri::Scheme::HTTPS,
     });
-    parts.authority = Authority::try_from(endpoint.authority().as_bytes()).ok();
+    parts.authority = Authority::try_from(host.as_bytes()).ok();
     parts.path_and_query = Some(target);
     Uri::from_parts(parts).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use haechi_e2e::{Gateway, Origin, Raw, Response, free, have, run};
+use haechi_e2e::{Gateway, Origin, Raw, Response, eventually, free, have, run};
 
 use crate::{SPEC, config};
 
@@ -98,7 +98,7 @@ fn curl_follows_from_http_to_https_without_a_loop() {
     assert_eq!(out, "200 1");
     assert!(origin.seen().last().expect("one more").head.starts_with("POST /items HTTP/1.1\r\n"));
     assert_eq!(origin.seen().len(), 3, "what came over http was never sent on");
-    let events = gateway.events(20);
+    let events = gateway.requests(6);
     let redirected: Vec<_> = events.iter().filter(|event| event["status"] == 308).collect();
     assert_eq!(redirected.len(), 3);
     for event in redirected {
@@ -184,7 +184,7 @@ fn a_proxys_word_about_the_scheme_counts_where_it_is_trusted() {
     };
     assert_eq!(field(&get("http"), "location").as_deref(), Some("https://a/items/7"));
     assert_eq!(get("https").status, 200);
-    let events = gateway.events(10);
+    let events = gateway.requests(2);
     let scheme = |status: u16| {
         events.iter().find(|event| event["status"] == status).expect("its event")["scheme"].clone()
     };
@@ -238,16 +238,11 @@ plans:
         assert!(body.contains("Disallow: /v1"), "{body}");
     }
     assert!(origin.seen().is_empty());
-    let events = gateway.events(30);
-    let closed = events.iter().find(|event| event["path"] == "/shop/cart").expect("its event");
+    let closed = gateway.event("of the shop", |event| event["path"] == "/shop/cart");
     assert_eq!((&closed["outcome"], &closed["reason"]), (&"forwarded".into(), &"respond".into()), "{closed}");
     // Another content is another snapshot, and is served by itself.
     std::fs::write(gateway.dir().join("closed.html"), "open soon").expect("written");
-    let soon = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while get("/shop", "").body != b"open soon" {
-        assert!(std::time::Instant::now() < soon, "the file's change was not noticed");
-        std::thread::yield_now();
-    }
+    eventually("the other content is served", || get("/shop", "").body == b"open soon");
 }
 
 #[test]

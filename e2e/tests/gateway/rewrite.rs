@@ -128,8 +128,141 @@ fn a_rewrite_of_what_is_the_gateways_is_refused_where_it_stands() {
         ("request_headers: { set: { \"X A\": a } }", "no name of a header field"),
         ("request_headers: { set: { X-A: a, x-a: b } }", "stands here twice"),
         ("request_headers: { set: { X-A: a }, remove: [x-a] }", "set and left out"),
+        ("request_headers: { add: { X-A: a }, remove: [x-a] }", "set and left out"),
+        ("request_headers: { set: { X-A: a }, add: { x-a: b } }", "`x-a` is set and added to at once"),
+        ("response_headers: { add: { Content-Length: '1' } }", "`Content-Length` is the gateway's own"),
+        ("request_headers: { set: { X-A: \"{principle}\" } }", "did you mean `{principal}`?"),
+        (
+            "request_headers: { set: { X-A: \"{colour}\" } }",
+            "possible here: `{api}`, `{channel}`, `{client}`",
+        ),
+        ("request_headers: { set: { X-A: \"{tenant}\" } }", "no placeholder is named `{tenant}`"),
+        ("request_headers: { set: { X-A: \"a{\" } }", "`{` is not closed"),
+        ("path: [{ pattern: \"/(?<a>.*)\", to: \"/{zebra}\" }]", "possible here: `{a}`, `{0}`, `{1}`"),
+        ("path: [{ pattern: \"/(.*)\", to: \"/{2}\" }]", "no placeholder is named `{2}`"),
+        ("path: [{ pattern: \"/(.*\", to: \"/\" }]", "the pattern cannot be used: unclosed group"),
+        ("path: [{ pattern: \"a)(b\", to: \"/\" }]", "the pattern cannot be used: unopened group"),
+        ("path: [{ pattern: \"(?=a)\", to: \"/\" }]", "no look-around"),
+        ("path: [{ pattern: \"(?:[a-z]{1,99}){1,99}\", to: \"/\" }]", "the pattern is too large"),
+        ("path: [{ pattern: \"/(?<client>.*)\", to: \"/\" }]", "rename the group"),
+        ("path: [{ pattern: \"/(.*)\", to: \"/a?b={1}\" }]", "makes no path in canonical form"),
+        ("path: [{ pattern: \"/(.*)\", to: \"//{1}\" }]", "makes no path in canonical form"),
+        ("path: [{ pattern: \"/(.*)\", to: \"/a/../{1}\" }]", "makes no path in canonical form"),
+        ("path: [{ pattern: \"/(.*)\" }]", "the field `to` is missing"),
+        ("host: \"a/b\"", "expected `keep`, or a host name"),
+        ("host: \"u:p@a\"", "no user name"),
     ] {
         let (good, said) = check(rewrite);
         assert!(!good && said.contains(message) && said.contains("haechi.yaml:10:"), "{rewrite}\n{said}");
+    }
+}
+
+const SHOP: &str = r#"    rewrite:
+      strip_prefix: /v1
+      path:
+        - { pattern: "/items/(?<item>[0-9]+)", to: "/{item}/show" }
+        - { pattern: "/items/x(.*)", to: "{1}" }
+      host: keep
+      request_headers:
+        set: { X-Call: "{api}.{operation} {method} {path}", X-Item: "{item}", X-Client: "{client}", X-Id: "{request_id}", X-Who: "{principal}" }
+        add: { X-Trail: "{channel}" }
+      response_headers: { set: { X-Served: "{operation}" }, add: { Vary-By: "{item}" } }
+    operations:
+      getItem: { rewrite: { request_headers: { set: { X-Call: "own {item}" }, remove: [X-Trail] } } }
+      getFile: { rewrite: { path: [{ pattern: "/files/(.+)", to: "/{1}" }], host: "files.example:81" } }
+channels:
+  app: { when: "request.headers['x-app'] == 'pizza'" }
+"#;
+
+fn shop(api: &Origin) -> Gateway {
+    let yaml = config(api.address())
+        .replace("    auth: none\n", &format!("    auth: none\n    base_path: /v1\n{SHOP}"));
+    Gateway::start(&[("haechi.yaml", &yaml), ("items.yaml", SPEC)])
+}
+
+/// A field that the origin was last sent.
+fn told(origin: &Origin, name: &str) -> Option<String> {
+    let head = origin.seen().last().expect("one").head.clone();
+    let mut fields = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+}
+
+#[test]
+fn patterns_and_placeholders_make_what_is_sent() {
+    let api = Origin::start();
+    let gateway = shop(&api);
+    let answer = get(&gateway, "/v1/items/7?size=M", "X-Item: evil\r\nX-Who: root\r\nX-Trail: first\r\n");
+    assert_eq!(answer.status, 200);
+    assert_eq!(first(&api).as_deref(), Some("GET /7/show?size=M HTTP/1.1"));
+    assert_eq!(told(&api, "x-call").as_deref(), Some("own 7"), "the operation's own word");
+    assert_eq!(told(&api, "x-item").as_deref(), Some("7"));
+    assert_eq!(told(&api, "x-client").as_deref(), Some("127.0.0.1"));
+    assert_eq!(told(&api, "x-id"), told(&api, "x-request-id"));
+    assert_eq!(
+        (told(&api, "x-who"), told(&api, "x-trail")),
+        (None, None),
+        "nobody is no one, whoever says so"
+    );
+    assert_eq!(told(&api, "host").as_deref(), Some("a"));
+    let head = answer.head.to_ascii_lowercase();
+    assert!(head.contains("x-served: getitem\r\n") && head.contains("vary-by: 7\r\n"), "{head}");
+    assert_eq!(get(&gateway, "/v1/files/a%20b", "").status, 200);
+    assert_eq!(first(&api).as_deref(), Some("GET /a%20b HTTP/1.1"));
+    assert_eq!(told(&api, "host").as_deref(), Some("files.example:81"));
+    assert_eq!(told(&api, "x-call").as_deref(), Some("items.getFile GET /v1/files/a%20b"));
+    let body = r#"{"name":"a","quantity":1}"#;
+    let post = format!(
+        "POST /v1/items HTTP/1.1\r\nHost: b:8080\r\nX-App: pizza\r\nX-Trail: first\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let posted = Raw::connect(gateway.address()).send(post.as_bytes()).response().expect("a response");
+    assert_eq!(posted.status, 200);
+    assert_eq!(first(&api).as_deref(), Some("POST /items HTTP/1.1"), "none fits");
+    let sent = api.seen().last().expect("one").head.to_ascii_lowercase();
+    assert!(sent.contains("x-trail: first\r\n") && sent.contains("x-trail: app\r\n"), "{sent}");
+    assert!(sent.contains("host: b:8080\r\n") && !sent.contains("x-item"), "{sent}");
+    // What a pattern makes of a path is judged once more.
+    let before = api.seen().len();
+    assert_eq!(get(&gateway, "/v1/items/x.", "").status, 500);
+    assert_eq!(api.seen().len(), before);
+    let event = gateway.event("of what was not sent", |event| event["path"] == "/v1/items/x.");
+    assert_eq!((&event["decided_by"], &event["reason"]), (&"wire".into(), &"rewrite".into()), "{event}");
+    let event = gateway.event("of what was", |event| event["path"] == "/v1/items/7");
+    assert_eq!(event["upstream_path"], "/7/show");
+    let why =
+        String::from_utf8(gateway.verb(&["why", event["id"].as_str().expect("an id")]).stdout).expect("text");
+    assert!(why.contains("rewritten  /7/show"), "{why}");
+    if have("curl") {
+        let url = format!("http://{}/v1/items/8", gateway.address());
+        let head = haechi_e2e::run(
+            std::process::Command::new("curl")
+                .args(["--silent", "--http2-prior-knowledge", "--dump-header", "-", "--output", "/dev/null"])
+                .args(["--header", "Host: Pizza.example:81", &url]),
+        );
+        assert!(head.starts_with("HTTP/2 200") && head.contains("vary-by: 8"), "{head}");
+        assert_eq!(first(&api).as_deref(), Some("GET /8/show HTTP/1.1"));
+        assert_eq!(told(&api, "host").as_deref(), Some("pizza.example:81"));
+    }
+}
+
+#[test]
+fn the_plan_tells_what_is_rewritten_where_it_is_written() {
+    let api = Origin::start();
+    let gateway = shop(&api);
+    let file = gateway.dir().join("haechi.yaml");
+    let yaml = std::fs::read_to_string(&file).expect("read");
+    let other = yaml
+        .replace("to: \"/{item}/show\"", "to: \"/{item}/tell\"")
+        .replace("own {item}", "{item}")
+        .replace("files.example:81", "keep");
+    std::fs::write(gateway.dir().join("other.yaml"), other).expect("written");
+    let plan = gateway.verb(&["plan", "haechi.yaml", "other.yaml", "--format", "json"]);
+    let told = format!("{}{}", String::from_utf8_lossy(&plan.stdout), String::from_utf8_lossy(&plan.stderr));
+    for line in [
+        "/{item}/show` → `/items/(?<item>[0-9]+) → /{item}/tell`",
+        "`own {item}` → `{item}`",
+        "rewrite.host: `files.example:81` → `keep`",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
     }
 }

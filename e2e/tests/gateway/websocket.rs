@@ -318,3 +318,24 @@ fn chromium_converses_over_http1_and_over_a_stream_of_http2() {
         assert!(event["request_bytes"].as_u64() > Some(20), "{event}");
     }
 }
+
+#[test]
+fn the_answer_to_a_handshake_is_rewritten_but_for_the_handshake() {
+    let Some(python) = python() else { return };
+    let upstream = Peer::start(&python, "websocket_server.py");
+    let rewrite = "    rewrite: { response_headers: { set: { X-Room: \"{room}\", Server: haechi }, add: { X-Who: \"{client}\" } }, \
+        path: [{ pattern: \"/chat/(?<room>[a-z]+)\", to: \"/rooms/{room}\" }] }\n";
+    let gateway = gateway(upstream.address(), rewrite);
+    let out = client(
+        &gateway,
+        &python,
+        r#"
+with connect(f"{base}/chat/pizza") as ws:
+    headers = ws.response.headers
+    print(headers["X-Room"], headers["Server"], headers["X-Who"])
+    ws.send("who")
+    print(ws.recv())
+"#,
+    );
+    assert_eq!(out, "pizza haechi 127.0.0.1\n/rooms/pizza 127.0.0.1\n");
+}

@@ -138,6 +138,7 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
         limits: operation.limits.or(api.limits).or(all.limits).unwrap_or(Mode::Enforce),
         access: operation.access.or(api.access).or(all.access).unwrap_or(Mode::Enforce),
         rules: rules.into_iter().filter(|(_, written)| *written).map(|(name, _)| rule(name)).collect(),
+        rewrite: crate::model::Rewrite::default(),
     }
 }
 
@@ -188,4 +189,39 @@ proptest! {
         prop_assert_eq!(ways(&there, false), ways(&back, true), "{:?} {:?}", there, back);
         prop_assert!(there.iter().all(|change| change.kind == "plan" || change.effect != Changed), "{:?}", there);
     }
+}
+
+#[test]
+fn an_operation_rewrites_instead_of_its_api_and_header_fields_one_by_one() {
+    let text = r#"haechi: 1
+listen: [{ address: "127.0.0.1:1" }]
+apis:
+  api:
+    openapi: a.yaml
+    upstream: { urls: ["http://a"] }
+    auth: none
+    rewrite:
+      strip_prefix: /v1
+      add_prefix: /a
+      path: [{ pattern: "/(?<b>.*)", to: "/x/{b}" }]
+      host: keep
+      request_headers: { set: { X-A: a, X-B: b }, add: { X-C: c, X-D: d }, remove: [X-E, X-F] }
+    operations:
+      op: { rewrite: { add_prefix: /b, host: other, request_headers: { set: { X-C: "{b}", X-E: e }, remove: [X-A] } } }
+"#;
+    let config = Config::parse(text, Path::new("haechi.yaml")).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let api = &config.apis[0].1;
+    let rewrite = effective(&config, api, "op").rewrite;
+    assert_eq!((rewrite.strip_prefix.as_deref(), rewrite.add_prefix.as_deref()), (Some("/v1"), Some("/b")));
+    assert_eq!(
+        (&rewrite.path, rewrite.host),
+        (&api.rewrite.path, Some(crate::model::HostRewrite::Name("other".into())))
+    );
+    let headers = &rewrite.request_headers;
+    let names = |fields: &std::collections::BTreeMap<String, _>| fields.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&headers.set), ["x-b", "x-c", "x-e"]);
+    assert_eq!(names(&headers.add), ["x-d"]);
+    assert_eq!(headers.remove, ["x-f", "x-a"]);
+    assert_eq!(headers.set["x-c"].to_string(), "{b}", "the groups of the API's pattern are known");
+    assert_eq!(effective(&config, api, "other").rewrite, api.rewrite);
 }

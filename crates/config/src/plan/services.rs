@@ -58,7 +58,6 @@ impl Changes {
             self.host(at, before.host.as_deref(), after.host.as_deref());
             self.scheme(at, before.scheme, after.scheme);
             self.target(at, (old, &before.target), (new, &after.target));
-            self.rewrite(at, &before.rewrite, &after.rewrite);
             self.set(
                 "exposure",
                 at,

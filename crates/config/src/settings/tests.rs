@@ -146,7 +146,8 @@ fn other_values() -> Vec<(String, Value)> {
     });
     let rewrites = REWRITE_VALUES.iter().flat_map(|(name, value)| {
         let value: Value = serde_json::from_str(value).expect("JSON");
-        ["apis/orders", "services/website"].map(|at| (format!("/{at}/rewrite/{name}"), value.clone()))
+        ["apis/orders", "apis/orders/operations/get", "services/website"]
+            .map(|at| (format!("/{at}/rewrite/{name}"), value.clone()))
     });
     let others = others().into_iter().map(|(pointer, value)| (pointer.to_owned(), value));
     others.chain(upstream).chain(rewrites).collect()
@@ -191,10 +192,14 @@ const UPSTREAM_VALUES: &[(&str, &str)] = &[
     ("split/parts/green/urls", r#"["http://other"]"#),
 ];
 
-/// What a rewrite may be changed to; APIs and services have the same ones.
+/// What a rewrite may be changed to; APIs, services and operations have the same ones.
 const REWRITE_VALUES: &[(&str, &str)] = &[
     ("strip_prefix", r#""/v1""#),
     ("add_prefix", r#""/internal""#),
+    ("path", r#"[{ "pattern": "/a/(.+)", "to": "/{1}" }]"#),
+    ("host", r#""keep""#),
+    ("request_headers/add", r#"{ "X-Tenant": "{principal}" }"#),
+    ("response_headers/add", r#"{ "X-Tenant": "{principal}" }"#),
     ("request_headers/set", r#"{ "X-Tenant": "pizza" }"#),
     ("request_headers/remove", r#"["X-Debug", "X-Trace"]"#),
     ("response_headers/set", r#"{ "Cache-Control": "no-store" }"#),
@@ -403,16 +408,22 @@ fn the_settings_that_change_are_all_there_are() {
         })
         .collect();
     let untested: Vec<_> = all.difference(&tested).map(String::as_str).collect();
-    // The file's version and the terms have one value. A rule denies. The base path is part of the operations' paths. Further certificates are set whole.
+    // The file's version and the terms have one value. A rule denies. The base path is part of the operations' paths. Further certificates and lists of patterns are set whole.
     let known = [
         "/apis/*/base_path",
+        "/apis/*/operations/*/rewrite/path/*/pattern",
+        "/apis/*/operations/*/rewrite/path/*/to",
         "/apis/*/operations/*/rules/*/then",
+        "/apis/*/rewrite/path/*/pattern",
+        "/apis/*/rewrite/path/*/to",
         "/apis/*/rules/*/then",
         "/haechi",
         "/listen/*/tls/acme/accept_terms",
         "/listen/*/tls/certificates/*/cert",
         "/listen/*/tls/certificates/*/key",
         "/rules/*/then",
+        "/services/*/rewrite/path/*/pattern",
+        "/services/*/rewrite/path/*/to",
         "/services/*/rules/*/then",
     ];
     assert_eq!(untested, known);

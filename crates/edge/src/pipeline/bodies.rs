@@ -147,7 +147,6 @@ impl Call<'_> {
             let all = operation.compress == Compress::All;
             body = self.compress(asked, (head.status, &mut head.headers), body, (known, all));
         }
-        operation.rewrite.response.apply(&mut head.headers);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 

@@ -17,6 +17,7 @@ use crate::grpc;
 use crate::judge;
 use crate::request::Request;
 use crate::respond::Problem;
+use crate::rewrite::Written;
 use crate::snapshot::Operation;
 use crate::transaction::WEBSOCKET;
 use crate::tunnel::Tunnel;
@@ -68,6 +69,7 @@ impl Call<'_> {
         offer: &Offer,
         offered: &Headers,
         mut reply: Reply,
+        changes: &Written<'_>,
     ) -> Result<Answer, Problem> {
         let checked = offer.check(offered, reply.response.headers());
         let upgrade = hyper::upgrade::on(&mut reply.response);
@@ -81,6 +83,8 @@ impl Call<'_> {
         let mut headers = std::mem::take(reply.response.headers_mut());
         let extended = headers.contains_key(SEC_WEBSOCKET_EXTENSIONS);
         forward::response_headers(&mut headers, false);
+        // Those of the handshake itself cannot be rewritten, and what it needs is written last.
+        changes.apply(&mut headers);
         let status = offer.accepted(&mut headers);
         let tunnel = Tunnel::new(upgraded, reply.lease, self.snapshot.tunnels, extended);
         Ok(Answer { status, headers, body: AnswerBody::Tunnel(Box::new(tunnel)) })

@@ -28,7 +28,6 @@ use crate::export::collector;
 use crate::files::Files;
 use crate::jwks::{JwksUrl, Source};
 use crate::lasting::Lasting;
-use crate::rewrite::Rewrite;
 use crate::tunnel::TunnelLimits;
 
 /// Longest file of signing keys; a set of a hundred RSA keys is a third of it.
@@ -351,7 +350,15 @@ impl Compiler<'_> {
             self.upgradeable(&path, &api.upstream, operation.websocket.as_ref());
         }
         let ways = self.upstream(["apis", name, "upstream"], &api.upstream)?;
-        let rewrite = self.rewrite(["apis", name, "rewrite"], &api.rewrite);
+        let rewrite = self.rewrite(&["apis", name, "rewrite"], &api.rewrite);
+        let mut rewrites = HashMap::new();
+        for (id, operation) in &api.operations {
+            if operation.rewrite != model::Rewrite::default() {
+                let path = ["apis", name, "operations", id, "rewrite"];
+                let all = effective(self.config, api, id).rewrite;
+                rewrites.insert(id.as_str(), self.rewrite(&path, &all));
+            }
+        }
         let shared: Arc<str> = name.into();
         let build =
             |id: &str, settings: OperationSettings, contract: Option<&Arc<haechi_contract::Operation>>| {
@@ -375,7 +382,7 @@ impl Compiler<'_> {
                     websocket: settings.websocket.clone().map(|origins| WebSocket { origins }),
                     timeout: settings.timeout,
                     target: Target::Upstream(ways.clone()),
-                    rewrite: rewrite.clone(),
+                    rewrite: rewrites.get(id).unwrap_or(&rewrite).clone(),
                     metrics: self.lasting.metrics.operation(name, id),
                 }
             };
@@ -427,7 +434,7 @@ impl Compiler<'_> {
             self.refuse(&path, Diagnostic::new("route-conflict", message).help(help));
         }
         let target = self.target(name, service)?;
-        let rewrite = self.rewrite(["services", name, "rewrite"], &service.rewrite);
+        let rewrite = self.rewrite(&["services", name, "rewrite"], &service.rewrite);
         let settings = service_settings(self.config, service);
         let rules = self.rules(&settings);
         let operation = Operation {
@@ -450,18 +457,6 @@ impl Compiler<'_> {
         };
         let methods = service.methods.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok());
         Some(Service { operation, methods: methods.collect(), allow: service.methods.join(", ").into() })
-    }
-
-    fn rewrite(&mut self, path: [&str; 3], rewrite: &model::Rewrite) -> Arc<Rewrite> {
-        let prefixes = [("strip_prefix", &rewrite.strip_prefix), ("add_prefix", &rewrite.add_prefix)];
-        for (name, prefix) in prefixes.into_iter().filter_map(|(name, prefix)| Some((name, prefix.as_ref()?)))
-        {
-            if let Err(message) = canonical(prefix) {
-                let [all, owner, section] = path;
-                self.refuse(&[all, owner, section, name], Diagnostic::new("rewrite", message));
-            }
-        }
-        Arc::new(Rewrite::new(rewrite))
     }
 
     fn contract(&mut self, name: &str, openapi: &Path) -> Option<Contract> {
@@ -579,7 +574,7 @@ fn check_route(host: Option<&str>, prefix: &str) -> Result<(), String> {
 }
 
 /// Whether a prefix is in canonical form, as the paths of requests are: another spelling would never be met.
-fn canonical(prefix: &str) -> Result<(), String> {
+pub(super) fn canonical(prefix: &str) -> Result<(), String> {
     match CanonicalPath::parse(prefix.as_bytes()) {
         Ok(path) if path.as_str() == prefix => Ok(()),
         Ok(path) => Err(format!("the prefix is written `{path}`: paths are compared in that form")),

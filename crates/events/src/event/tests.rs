@@ -29,7 +29,7 @@ proptest! {
 
 fn event() -> impl Strategy<Value = Event> {
     let numbers = (any::<u128>(), any::<[u64; 8]>(), any::<[u16; 2]>(), any::<Option<u16>>(), any::<bool>());
-    let texts = proptest::collection::vec(text(), 36);
+    let texts = proptest::collection::vec(text(), 38);
     let addresses = (any::<Option<IpAddr>>(), any::<Option<SocketAddr>>());
     let ids = (any::<Option<u128>>(), any::<[Option<u64>; 3]>());
     let words = (0..2usize, 0..4usize);
@@ -95,6 +95,7 @@ fn event() -> impl Strategy<Value = Event> {
                 client_id: text(),
                 upstream: text(),
                 split: text(),
+                upstream_path: text(),
                 upstream_status: statuses[1],
                 attempts: statuses[0].into(),
                 upstream_us: numbers[6],
