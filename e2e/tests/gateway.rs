@@ -26,6 +26,8 @@ mod identity;
 mod keys;
 #[path = "gateway/lifecycle.rs"]
 mod lifecycle;
+#[path = "gateway/lists.rs"]
+mod lists;
 #[path = "gateway/pages.rs"]
 mod pages;
 #[path = "gateway/proxy_protocol.rs"]

@@ -13,13 +13,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "edge",
         &[
-            "access", "acme", "config", "contract", "events", "expr", "guard", "identity", "limits",
+            "access", "acme", "config", "contract", "events", "expr", "guard", "identity", "limits", "lists",
             "upstream", "wire",
         ],
     ),
     ("access", &["expr", "guard"]),
     ("identity", &["guard", "wire"]),
     ("limits", &["guard", "wire"]),
+    ("lists", &["guard"]),
     ("events", &["guard"]),
     ("expr", &["guard", "wire"]),
     ("config", &["guard"]),
@@ -35,8 +36,19 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that hold no asynchronous code, and so do no I/O on the request path.
-const WITHOUT_IO: &[&str] =
-    &["wire", "guard", "contract", "config", "identity", "limits", "expr", "access", "seclang", "waf-rules"];
+const WITHOUT_IO: &[&str] = &[
+    "wire",
+    "guard",
+    "contract",
+    "config",
+    "identity",
+    "limits",
+    "lists",
+    "expr",
+    "access",
+    "seclang",
+    "waf-rules",
+];
 
 /// Libraries that do I/O.
 const IO: &[&str] = &["tokio", "hyper", "axum", "hyper-util"];

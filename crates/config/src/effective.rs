@@ -5,7 +5,7 @@ use std::time::Duration;
 use haechi_guard::Mode;
 
 use crate::config::Config;
-use crate::model::{Api, Auth, BodyLimit, Compress, Operation, PlanChoice, Rewrite, Rule, Service};
+use crate::model::{Api, Auth, BodyLimit, Callers, Compress, Operation, PlanChoice, Rewrite, Rule, Service};
 
 /// What holds for one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub struct OperationSettings {
     pub identity: Mode,
     /// The guard of how much.
     pub limits: Mode,
+    /// The guard of where calls come from.
+    pub lists: Mode,
+    /// Who may call, level by level, that of all calls first; levels on which nothing is written are left out. All of them hold.
+    pub callers: Vec<Callers>,
     /// The guard of rules.
     pub access: Mode,
     /// Rules of all levels, in the order in which they are asked: they add up, those of all calls first.
@@ -70,6 +74,8 @@ pub fn service_settings(config: &Config, service: &Service) -> OperationSettings
         unknown_parameters: Mode::Off,
         identity: service.modes.identity.or(config.modes.identity).unwrap_or(Mode::Enforce),
         limits: service.modes.limits.or(config.modes.limits).unwrap_or(Mode::Enforce),
+        lists: service.modes.lists.or(config.modes.lists).unwrap_or(Mode::Enforce),
+        callers: levels([Some(&config.callers), Some(&service.callers), None]),
         access: service.modes.access.or(config.modes.access).unwrap_or(Mode::Enforce),
         rules: [&*config.rules, &*service.rules].concat(),
         rewrite: service.rewrite.clone(),
@@ -96,12 +102,23 @@ fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> Operati
             .unwrap_or(Mode::Enforce),
         identity: modes.identity.or(api.modes.identity).or(config.modes.identity).unwrap_or(Mode::Enforce),
         limits: modes.limits.or(api.modes.limits).or(config.modes.limits).unwrap_or(Mode::Enforce),
+        lists: modes.lists.or(api.modes.lists).or(config.modes.lists).unwrap_or(Mode::Enforce),
+        callers: levels([
+            Some(&config.callers),
+            Some(&api.callers),
+            operation.map(|operation| &operation.callers),
+        ]),
         access: modes.access.or(api.modes.access).or(config.modes.access).unwrap_or(Mode::Enforce),
         rules: [&*config.rules, &*api.rules, operation.map_or(&[][..], |operation| &operation.rules)]
             .concat(),
         rewrite: operation
             .map_or_else(|| api.rewrite.clone(), |operation| operation.rewrite.below(&api.rewrite)),
     }
+}
+
+/// The levels on which something is written.
+fn levels(all: [Option<&Callers>; 3]) -> Vec<Callers> {
+    all.into_iter().flatten().filter(|level| **level != Callers::default()).cloned().collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The configuration as typed values. Nothing here is a text that has to be looked at again.
 
 mod fixed;
+mod lists;
 mod rewrite;
 mod upstream;
 
@@ -16,6 +17,7 @@ use crate::secret::SecretRef;
 use crate::value::{HttpUrl, Rate};
 
 pub use fixed::{Content, Destination, Origin, Place, Redirect, Respond, Target};
+pub use lists::{CallerList, Callers, Geo, ListEntry};
 pub use rewrite::{Fact, Group, HeaderChanges, HostRewrite, PathRewrite, Pattern, Rewrite};
 pub use upstream::{
     Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamPart, UpstreamProtocol,
@@ -47,6 +49,12 @@ pub struct Settings {
     pub apis: Vec<(String, Api)>,
     /// What is served without a contract, in the order of the file.
     pub services: Vec<(String, Service)>,
+    /// Callers by where they come from, by name.
+    pub lists: BTreeMap<String, CallerList>,
+    /// What tells countries and operators.
+    pub geo: Geo,
+    /// Who may call, by where the call comes from.
+    pub callers: Callers,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
     /// Where events are kept.
@@ -286,6 +294,8 @@ pub struct Api {
     pub modes: Modes,
     /// Which responses are compressed.
     pub compress: Option<Compress>,
+    /// Who may call, by where the call comes from.
+    pub callers: Callers,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
     /// What is changed of its calls after they were judged.
@@ -335,6 +345,8 @@ pub struct Service {
     pub plan: PlanChoice,
     /// How far guards may go.
     pub modes: Modes,
+    /// Who may call, by where the call comes from.
+    pub callers: Callers,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
     /// Methods that are let through.
@@ -396,6 +408,8 @@ pub struct Modes {
     pub identity: Option<Mode>,
     /// How much.
     pub limits: Option<Mode>,
+    /// Where calls come from.
+    pub lists: Option<Mode>,
     /// Rules.
     pub access: Option<Mode>,
 }
@@ -421,6 +435,8 @@ pub struct Operation {
     pub validate: Validate,
     /// How far guards may go.
     pub modes: Modes,
+    /// Who may call, by where the call comes from.
+    pub callers: Callers,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
     /// What is changed of its calls, instead of what its API says of the same.

@@ -3,6 +3,7 @@
 mod access;
 mod fixed;
 mod gateway;
+mod lists;
 mod rewrite;
 mod services;
 mod upstream;
@@ -52,7 +53,7 @@ pub struct Change {
     /// Which way it goes.
     pub effect: Effect,
     /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `contract`, `upstream`,
-    /// `identity`, `listener`, `limit`, `channel`, `rule`, `rewrite`, `answer`, `gateway`.
+    /// `identity`, `listener`, `limit`, `channel`, `rule`, `list`, `rewrite`, `answer`, `gateway`.
     pub kind: &'static str,
     /// The API, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +82,7 @@ pub fn diff(old: (&Config, &Operations), new: (&Config, &Operations)) -> Vec<Cha
     }
     changes.access(old.0, new.0);
     changes.rewrites(old.0, new.0);
+    changes.lists(old.0, new.0);
     changes.channels(&old.0.channels, &new.0.channels);
     changes.services(old.0, new.0);
     changes.0.sort_by(|a, b| {
@@ -331,6 +333,7 @@ impl Changes {
             ("validate.unknown_parameters", (old.unknown_parameters, new.unknown_parameters)),
             ("modes.identity", (old.identity, new.identity)),
             ("modes.limits", (old.limits, new.limits)),
+            ("modes.lists", (old.lists, new.lists)),
             ("modes.access", (old.access, new.access)),
         ] {
             self.mode(at, name, modes);

@@ -3,6 +3,7 @@
 mod access;
 mod acme;
 mod fixed;
+mod lists;
 mod rewrite;
 mod services;
 mod upstream;
@@ -67,6 +68,7 @@ const RESERVED: [&str; 2] = ["none", "default"];
 struct Known {
     identities: Vec<String>,
     plans: Vec<String>,
+    lists: Vec<String>,
     body_memory: Option<usize>,
 }
 
@@ -88,6 +90,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
     let known = Known {
         identities: declared(fields.get("identity")),
         plans: declared(fields.get("plans")),
+        lists: declared(fields.get("lists")),
         body_memory: limits.as_ref().map(|limits| limits.body_memory),
     };
     let channels = services::channels(fields.get("channels"), &known, mistakes);
@@ -105,6 +108,9 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
     let telemetry = section(&fields, "telemetry", &settings::TELEMETRY, mistakes);
     let otlp = telemetry.get("otlp").and_then(|node| otlp(node, mistakes));
     let modes = modes(fields.get("modes"), mistakes);
+    let lists = lists::lists(fields.get("lists"), base, mistakes);
+    let geo = lists::geo(&section(&fields, "geo", &settings::GEO, mistakes), base, mistakes);
+    let callers = lists::callers(&fields, &known, mistakes);
     let rules = access::rules(&fields, mistakes);
     let (control, events) = (control?, events?);
     Some(Settings {
@@ -119,6 +125,9 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
         channels,
         apis,
         services,
+        lists,
+        geo,
+        callers,
         rules,
         events: Events { dir: path(events.dir), ..events },
         activation: activation?,
@@ -506,6 +515,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         validate,
         modes,
         compress: compress(&fields, mistakes),
+        callers: lists::callers(&fields, known, mistakes),
         rules,
         rewrite,
         operations,
@@ -590,7 +600,11 @@ fn undeclared(
     declared: &[String],
     mistakes: &mut Mistakes,
 ) {
-    let section = if what == "plan" { "plans" } else { "identity" };
+    let section = match what {
+        "plan" => "plans",
+        "list" => "lists",
+        _ => "identity",
+    };
     let help = match meant(name, declared.iter().map(String::as_str)) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None if declared.is_empty() => format!("declare it under `{section}`"),
@@ -616,7 +630,7 @@ fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
     let Some(node) = node else { return Modes::default() };
     let fields = Fields::open(node, &settings::MODES, mistakes);
     let mut mode = |name| fields.get(name).and_then(|node| scalar::<Mode>(node, mistakes));
-    Modes { identity: mode("identity"), limits: mode("limits"), access: mode("access") }
+    Modes { identity: mode("identity"), limits: mode("limits"), lists: mode("lists"), access: mode("access") }
 }
 
 fn operation(
@@ -636,6 +650,7 @@ fn operation(
         expose: fields.get("expose").and_then(|node| scalar(node, mistakes)),
         validate: validate(fields.get("validate"), &settings::OPERATION_VALIDATE, mistakes),
         modes: modes(fields.get("modes"), mistakes),
+        callers: lists::callers(&fields, known, mistakes),
         rules: access::rules(&fields, mistakes),
         rewrite: rewrite::rewrite_below(&fields, above, mistakes),
     })

@@ -2,10 +2,12 @@
 //! read, the JSON Schema and the manual's reference are written, and misspelt names are recognised.
 
 mod fixed;
+mod lists;
 mod rewrite;
 mod upstream;
 
 pub(crate) use fixed::{REDIRECT, REDIRECTS, RESPOND};
+pub(crate) use lists::{CALLERS, GEO, LIST};
 pub(crate) use rewrite::{REWRITE, REWRITE_HEADERS, REWRITE_PATH};
 pub(crate) use upstream::{
     RETRIED, UPSTREAM, UPSTREAM_BREAKER, UPSTREAM_EJECTION, UPSTREAM_HEALTH, UPSTREAM_PART, UPSTREAM_RETRIES,
@@ -94,6 +96,9 @@ const SCHEME: Setting = setting(
     "The scheme it is served under, as its callers use it; both if not set.",
 );
 
+const CALLERS_MEANING: &str =
+    "Who may call by where the call comes from, beside what the levels above refuse.";
+
 const RULES: Form = Form::List(&Form::Section(&RULE));
 
 const RULES_MEANING: &str = "Calls that are refused beside those that rules of the levels above refuse.";
@@ -151,6 +156,24 @@ pub(crate) static ROOT: Section = Section {
             Form::Names(&Form::Section(&SERVICE)),
             "",
             "What is served without a contract (pages, what is old), by a name that no API has.",
+        ),
+        setting(
+            "lists",
+            Form::Names(&Form::Section(&LIST)),
+            "",
+            "Callers by where they come from, by a name that `callers` refers to.",
+        ),
+        setting(
+            "geo",
+            Form::Section(&GEO),
+            "",
+            "Files that tell the country and the operator of an address.",
+        ),
+        setting(
+            "callers",
+            Form::Section(&CALLERS),
+            "",
+            "Who may call by where the call comes from. Asked before anybody is asked for credentials.",
         ),
         setting(
             "rules",
@@ -481,6 +504,7 @@ pub(crate) static API: Section = Section {
         setting("validate", Form::Section(&VALIDATE), "", "What is checked against the contract."),
         setting("compress", COMPRESS, "public", COMPRESS_MEANING),
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
+        setting("callers", Form::Section(&CALLERS), "", CALLERS_MEANING),
         setting("rules", RULES, "", RULES_MEANING),
         setting("rewrite", Form::Section(&REWRITE), "", REWRITE_MEANING),
         setting(
@@ -539,6 +563,7 @@ pub(crate) static SERVICE: Section = Section {
             "The plan, or a plan for each identity and one for `default`.",
         ),
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
+        setting("callers", Form::Section(&CALLERS), "", CALLERS_MEANING),
         setting("rules", RULES, "", RULES_MEANING),
         setting(
             "methods",
@@ -590,6 +615,7 @@ pub(crate) static MODES: Section = Section {
     settings: &[
         setting("identity", MODE, "enforce", "Who is calling."),
         setting("limits", MODE, "enforce", "How much a caller may do."),
+        setting("lists", MODE, "enforce", "Where calls come from: the lists of `callers`."),
         setting("access", MODE, "enforce", "The rules of `rules`."),
     ],
 };
@@ -616,6 +642,7 @@ pub(crate) static OPERATION: Section = Section {
             "As for the API, except for `unknown_paths`, which are no operation's.",
         ),
         setting("modes", Form::Section(&MODES), "", "As for the API."),
+        setting("callers", Form::Section(&CALLERS), "", CALLERS_MEANING),
         setting("rules", RULES, "", RULES_MEANING),
         setting(
             "rewrite",

@@ -2,14 +2,31 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use haechi_guard::Country;
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
+
+use crate::model::ListEntry;
 
 /// Longest duration: a hundred years, so that a point in time plus a duration is a point in time.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Most calls of a rate, whatever its period: above it a rate limits nothing.
 const MOST_CALLS: u64 = 1_000_000_000;
+
+/// What an entry of a list is.
+pub(crate) const LIST_ENTRY: &str =
+    "an address or network (`192.0.2.1`, `2001:db8::/32`), a country (`KR`) or an operator (`AS4766`)";
+
+/// The countries of ISO 3166-1, and Kosovo, which has a code that users assign.
+const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW \
+    BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD \
+    GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP \
+    KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG \
+    NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR \
+    SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
 /// So many in so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +110,49 @@ pub fn rate(text: &str) -> Result<Rate, String> {
         return Err(format!("a rate allows at most {MOST_CALLS}"));
     }
     Ok(Rate { count, period: Duration::from_secs(period) })
+}
+
+/// Reads an entry of a list: `192.0.2.1`, `2001:db8::/32`, `KR`, `AS4766`.
+pub fn list_entry(text: &str) -> Result<ListEntry, String> {
+    if text.contains(['.', ':', '/']) {
+        return network(text).map(ListEntry::Network);
+    }
+    let number = text.get(..2).filter(|start| start.eq_ignore_ascii_case("AS")).and_then(|_| text.get(2..));
+    if let Some(number) = number.filter(|number| !number.is_empty()) {
+        return match number.parse() {
+            Ok(number) if number > 0 && text.bytes().skip(2).all(|byte| byte.is_ascii_digit()) => {
+                Ok(ListEntry::Operator(number))
+            }
+            _ => Err("expected the number of an operator such as `AS4766`".to_owned()),
+        };
+    }
+    let capitals = text.to_ascii_uppercase();
+    match Country::new(&capitals) {
+        Some(country) if COUNTRIES.split(' ').any(|known| known == capitals) => {
+            Ok(ListEntry::Country(country))
+        }
+        Some(_) if capitals == "UK" => Err("no country has the code `UK`: write `GB`".to_owned()),
+        Some(_) => Err(format!("no country has the code `{capitals}` (ISO 3166-1)")),
+        None => Err(format!("expected {LIST_ENTRY}")),
+    }
+}
+
+/// A network is written by its first address, so that nobody means one address and writes eight bits of them.
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => {
+            text.parse().map_err(|_| shape("an address or a network", "`192.0.2.1` or `10.0.0.0/8`"))?
+        }
+    };
+    if network == network.trunc() {
+        return Ok(network);
+    }
+    let address = network.addr();
+    Err(format!(
+        "the network of this length around `{address}` is `{}`: write that, or `{address}` alone",
+        network.trunc()
+    ))
 }
 
 /// Reads `1%` or `0.5%`, as a share of 0 to 1.
@@ -270,6 +330,45 @@ mod tests {
         assert!(rate("1000000001/day").is_err());
         assert_eq!(size("17179869183GiB"), Ok(u64::MAX - ((1 << 30) - 1)));
         assert!(size("17179869184GiB").is_err());
+    }
+
+    #[test]
+    fn an_entry_of_a_list_is_a_network_a_country_or_an_operator() {
+        for (text, shown) in [
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::ffff:192.0.2.0/120", "::ffff:192.0.2.0/120"),
+            ("KR", "KR"),
+            ("kr", "KR"),
+            ("no", "NO"),
+            ("AS", "AS"),
+            ("AS4766", "AS4766"),
+            ("as4294967295", "AS4294967295"),
+        ] {
+            assert_eq!(list_entry(text).map(|entry| entry.to_string()), Ok(shown.to_owned()), "{text}");
+        }
+        for (text, says) in [
+            ("UK", "write `GB`"),
+            ("ZZ", "no country has the code `ZZ`"),
+            ("KOR", "expected an address or network"),
+            ("", "expected an address or network"),
+            ("4766", "expected an address or network"),
+            ("AS0", "such as `AS4766`"),
+            ("AS4294967296", "such as `AS4766`"),
+            ("AS+1", "such as `AS4766`"),
+            ("10.0.0.1/8", "is `10.0.0.0/8`: write that, or `10.0.0.1` alone"),
+            ("10.0.0.0/33", "expected an address or a network"),
+            ("10.0.0.0-10.0.0.9", "expected an address or a network"),
+            ("fe80::1%eth0", "expected an address or a network"),
+            ("pizza.example", "expected an address or a network"),
+        ] {
+            let wrong = list_entry(text).expect_err(text);
+            assert!(wrong.contains(says), "{text}: {wrong}");
+        }
+        assert_eq!(COUNTRIES.split_whitespace().count(), 250);
+        let written: Vec<_> = COUNTRIES.split(' ').collect();
+        assert!(written.is_sorted() && written.iter().all(|code| Country::new(code).is_some()));
     }
 
     #[test]

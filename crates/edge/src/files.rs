@@ -42,14 +42,20 @@ impl Files {
             Some(kept) => kept.get(&name).cloned().ok_or_else(|| {
                 io::Error::new(io::ErrorKind::NotFound, "it was not kept with this snapshot")
             })?,
-            None => {
-                let mut bytes = Vec::new();
-                std::fs::File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-                bytes.into()
-            }
+            None => self.read_large(path, most)?.into(),
         };
         self.read.insert(name, contents.clone());
         Ok(contents)
+    }
+
+    /// Reads one that is too large to be kept: it is as it is on disk now, also for a snapshot that is made again.
+    ///
+    /// # Errors
+    /// When the disk does not give it.
+    pub fn read_large(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// All that was read.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use haechi_acme::Acme;
 use haechi_events::Metrics;
+use haechi_guard::Country;
 use haechi_identity::{KeyRing, Pepper, Proofs};
 use haechi_limits::Counters;
 use haechi_upstream::Registry;
@@ -12,6 +13,7 @@ use haechi_upstream::Registry;
 use crate::gateway::GatewayError;
 use crate::handshakes::Handshakes;
 use crate::jwks::Jwks;
+use crate::snapshot::ReadPlaces;
 use crate::tls::{self, Tickets};
 
 /// What outlives snapshots.
@@ -30,6 +32,9 @@ pub struct Lasting {
     pub(crate) acme: Arc<Acme>,
     pub(crate) handshakes: Handshakes,
     pub(crate) tickets: Tickets,
+    /// What the MaxMind files of snapshots tell.
+    pub(crate) countries: ReadPlaces<Country>,
+    pub(crate) operators: ReadPlaces<u32>,
 }
 
 // === impl Lasting ===
@@ -89,6 +94,8 @@ impl Lasting {
             acme,
             handshakes: Handshakes::default(),
             tickets,
+            countries: ReadPlaces::default(),
+            operators: ReadPlaces::default(),
         }))
     }
 }

@@ -29,7 +29,7 @@ use crate::judge::{self, Findings};
 use crate::request::Request;
 use crate::respond::{self, Problem, Tongue};
 use crate::rewrite::{SentPath, Told};
-use crate::snapshot::{Kind, Operation, Snapshot, Target};
+use crate::snapshot::{Kind, Operation, Snapshot, Target, Whereabouts};
 use crate::traffic::Traffic;
 use crate::transaction::{GRPC, Transaction};
 use crate::worker::Worker;
@@ -49,7 +49,8 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
     let served = serving.request(&peer.listener, view.addr);
     let snapshot = &served.snapshot;
     let trace = trace(&request, through_proxy, snapshot.sample);
-    let mut transaction = Transaction::begin(worker, peer, served, &request, &view, &trace);
+    let place = snapshot.geo.find(view.addr);
+    let mut transaction = Transaction::begin(worker, peer, served, &request, &view, place, &trace);
     if let Some(answer) = validation(worker, peer, &request) {
         transaction.configured("acme", "validation");
         return (finish(answer, &mut transaction), transaction);
@@ -67,6 +68,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
         worker,
         snapshot,
         client: view.addr,
+        place,
         asked: view.host,
         secure: view.proto.map_or(peer.tls.is_some(), |proto| proto == Scheme::Https),
         tls: peer.tls.as_ref(),
@@ -134,6 +136,8 @@ struct Call<'a> {
     worker: &'a Rc<Worker>,
     snapshot: &'a Arc<Snapshot>,
     client: IpAddr,
+    /// Where that is.
+    place: Whereabouts,
     secure: bool,
     /// The host the caller asked for, where a trusted proxy says so.
     asked: Option<Authority>,
@@ -172,7 +176,7 @@ impl Call<'_> {
         });
 
         let asked = self.asked.take();
-        let tls = self.tls;
+        let (tls, place) = (self.tls, self.place);
         let arrival = Arrival {
             host,
             secure: self.secure,
@@ -180,7 +184,8 @@ impl Call<'_> {
             tls_version: tls.map_or("", |tls| tls.version),
             tls_cipher: tls.map_or("", |tls| tls.cipher),
             tls_name: tls.and_then(|tls| tls.server_name.as_deref()).unwrap_or_default(),
-            ..Arrival::default()
+            country: place.country.as_str(),
+            asn: place.asn,
         };
         let mut exchange = Exchange {
             now: request.now,
@@ -326,10 +331,14 @@ impl Call<'_> {
         operation: &Operation,
         exchange: &mut Exchange<'s>,
     ) -> Result<(), Problem> {
-        // Who is calling is asked first, for it may tell the channel; the others may ask for the channel.
-        let known = operation.guards.iter().take_while(|(_, guard)| guard.name() == "identity").count();
-        let (identity, others) = operation.guards.split_at_checked(known).unwrap_or_default();
-        let judged = self.ask(operation, identity, exchange).await;
+        // Where the call comes from and who is calling is asked first, for it may tell the channel; the others may ask for the channel.
+        let first = operation
+            .guards
+            .iter()
+            .take_while(|(_, guard)| ["lists", "identity"].contains(&guard.name()))
+            .count();
+        let (first, others) = operation.guards.split_at_checked(first).unwrap_or_default();
+        let judged = self.ask(operation, first, exchange).await;
         if let Some(channel) = judge::channel(snapshot, exchange) {
             self.body_limit = channel.max_body.unwrap_or(u64::MAX);
             self.transaction.channel(channel);

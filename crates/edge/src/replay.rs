@@ -46,7 +46,7 @@ struct Judged {
     doubts: Vec<Doubt>,
     /// What the contract was asked, to tell whether both were asked the same.
     asked: Asked,
-    /// Identities that are accepted here.
+    /// Identities that are accepted here, if the call got so far.
     accepts: Vec<String>,
     /// The rules that are asked here, and how far they may go.
     rules: Option<(Mode, Arc<Rules>)>,
@@ -116,10 +116,9 @@ impl Evaluator {
     fn judge(&self, recorded: &Recorded) -> Judged {
         let mut tally = Tally { recorded, refused: None, doubts: Vec::new() };
         let none: Arc<str> = "-".into();
-        let secure = recorded.arrival().secure;
         let routed = judge::route(
             &self.snapshot,
-            (&recorded.host, secure),
+            (&recorded.host, recorded.is_secure()),
             &recorded.method,
             &recorded.path,
             &mut tally,
@@ -142,6 +141,10 @@ impl Evaluator {
         // What a refusal on the way was only observed is none.
         tally.refused = None;
         let outcome = self.run(operation, &params, recorded, &mut tally);
+        let decision = tally.decision(outcome.as_ref().err());
+        // Whom lists refuse is not asked for credentials.
+        let is_asked = !matches!(&decision, Decision::Refused { guard, .. } if guard == "lists");
+        let accepts = operation.accepts.iter().filter(|_| is_asked).map(ToString::to_string).collect();
         let asked = operation.contract.as_ref().map_or_else(Asked::default, |contract| Asked {
             contract: contract.operation.fingerprint(),
             request: contract.request,
@@ -150,10 +153,10 @@ impl Evaluator {
         Judged {
             api: operation.api.clone(),
             operation: operation.id.clone(),
-            decision: tally.decision(outcome.as_ref().err()),
+            decision,
             doubts: tally.doubts,
             asked,
-            accepts: operation.accepts.iter().map(ToString::to_string).collect(),
+            accepts,
             rules: rules(operation),
         }
     }
@@ -165,6 +168,7 @@ impl Evaluator {
         recorded: &Recorded,
         tally: &mut Tally<'_>,
     ) -> Result<(), Problem> {
+        let place = self.snapshot.geo.find(recorded.client);
         let mut exchange = Exchange {
             now: recorded.time,
             client: recorded.client,
@@ -173,7 +177,7 @@ impl Evaluator {
             path: &recorded.path,
             query: &recorded.query,
             headers: &recorded.headers,
-            arrival: recorded.arrival(),
+            arrival: recorded.arrival(&place),
             channel: &recorded.channel,
             api: &operation.api,
             operation: &operation.id,

@@ -168,6 +168,7 @@ fn title(kind: &str, status: StatusCode) -> &'static str {
         "method-not-allowed" => "Method not allowed",
         "credentials-required" => "Credentials required",
         "credentials-refused" => "Credentials refused",
+        "address-refused" => "Calls from here are not taken",
         "rate-limited" => "Too many requests",
         "contract-violation" => "The request breaks the API's contract",
         "body-too-large" => "The body is too large",

@@ -5,6 +5,7 @@ mod compile;
 mod expressions;
 mod fixed;
 mod listeners;
+mod lists;
 mod rewrite;
 mod services;
 mod upstream;
@@ -29,6 +30,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 use serde::Serialize;
 
+pub(crate) use self::lists::{Geo, ReadPlaces, Whereabouts};
 pub(crate) use self::services::Reach;
 use self::services::ServiceRoutes;
 pub(crate) use self::upstream::Ways;
@@ -54,6 +56,8 @@ pub struct Snapshot {
     pub(crate) workers: usize,
     pub(crate) router: Router,
     pub(crate) apis: Vec<Api>,
+    /// Where addresses are.
+    pub(crate) geo: Geo,
     /// How callers arrive: the first that fits.
     pub(crate) channels: Vec<Channel>,
     /// Counts calls that have no channel.
@@ -253,6 +257,11 @@ impl Snapshot {
             return &[];
         }
         self.listeners.get(&peer.listener).map_or(&[], |listener| &listener.trusted)
+    }
+
+    /// When the MaxMind files were made that it reads, in seconds since 1970.
+    pub fn geo_built(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.geo.built()
     }
 
     /// Worker threads it asks for.

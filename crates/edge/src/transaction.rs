@@ -1,5 +1,6 @@
 //! One request's event, filled along the way and recorded at its end, whatever the end is.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,7 +21,7 @@ use crate::grpc;
 use crate::request::Request;
 use crate::request_body::Progress;
 use crate::respond::Problem;
-use crate::snapshot::{Channel, Operation};
+use crate::snapshot::{Channel, Operation, Whereabouts};
 use crate::split::{MAIN, Part};
 use crate::stage::{Served, Stage};
 use crate::traffic::Traffic;
@@ -73,10 +74,11 @@ impl Transaction {
         served: &Arc<Served>,
         request: &Request,
         view: &ClientView,
+        place: Whereabouts,
         trace: &TraceContext,
     ) -> Self {
         let mut event = Self::event(worker, peer, served, request.now);
-        event.client = Some(view.addr);
+        from(&mut event, view.addr, place);
         event.scheme = match view.proto {
             Some(Scheme::Http) if peer.tls.is_some() => "http".into(),
             Some(Scheme::Https) if peer.tls.is_none() => "https".into(),
@@ -122,7 +124,8 @@ impl Transaction {
     pub(crate) fn without_request(worker: &Rc<Worker>, peer: &Peer) -> Self {
         let served = worker.serving().connection(&peer.listener).clone();
         let mut event = Self::event(worker, peer, &served, SystemTime::now());
-        event.client = Some(peer.caller.ip().to_canonical());
+        let client = peer.caller.ip().to_canonical();
+        from(&mut event, client, served.snapshot.geo.find(client));
         Self {
             worker: worker.clone(),
             channel: served.snapshot.no_channel.clone(),
@@ -433,6 +436,13 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         self.record(Ending::Aborted);
     }
+}
+
+/// Where the request comes from.
+fn from(event: &mut Event, client: IpAddr, place: Whereabouts) {
+    event.client = Some(client);
+    event.country = Text::lossy(place.country.as_str().as_bytes(), 2);
+    event.asn = place.asn;
 }
 
 fn micros(duration: Duration) -> u64 {

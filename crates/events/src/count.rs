@@ -74,11 +74,13 @@ macro_rules! columns {
 
 columns! {
     "api" => |event| event.api.as_str().to_owned(),
+    "asn" => |event| if event.asn == 0 { String::new() } else { event.asn.to_string() },
     "attempts" => |event| event.attempts.to_string(),
     "channel" => |event| event.channel.as_str().to_owned(),
     "client" => |event| event.client.map_or_else(String::new, |client| client.to_string()),
     "client_id" => |event| event.client_id.as_str().to_owned(),
     "collection" => |event| event.collection.as_str().to_owned(),
+    "country" => |event| event.country.as_str().to_owned(),
     "decided_by" => |event| event.decided_by.as_str().to_owned(),
     "host" => |event| event.host.as_str().to_owned(),
     "http_version" => |event| event.http_version.as_str().to_owned(),

@@ -164,14 +164,19 @@ fn caller(event: &Event) -> String {
 }
 
 fn from(event: &Event) -> String {
-    match (event.client, event.peer) {
+    let mut place = Vec::new();
+    place.extend((!event.country.is_empty()).then(|| event.country.to_string()));
+    place.extend((event.asn != 0).then(|| format!("AS{}", event.asn)));
+    let place = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
+    let address = match (event.client, event.peer) {
         (Some(client), Some(peer)) if client != peer.ip().to_canonical() => {
             format!("{client} through {peer}")
         }
         (_, Some(peer)) => peer.to_string(),
         (Some(client), None) => client.to_string(),
         (None, None) => String::new(),
-    }
+    };
+    format!("{address}{place}")
 }
 
 fn over(event: &Event) -> String {

@@ -50,6 +50,7 @@ pub struct Metrics {
     accept_errors: Counter,
     certificate_orders: Family<OutcomeLabels, Counter>,
     certificate_end: Family<CertificateLabels, Gauge>,
+    geo_built: Family<FileLabels, Gauge>,
     connections: Gauge,
     events_written: Counter,
     events_left_out: Counter,
@@ -219,6 +220,11 @@ struct CertificateLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FileLabels {
+    file: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SnapshotLabels {
     digest: Text,
 }
@@ -286,6 +292,11 @@ impl Default for Metrics {
                 list,
                 "certificate_end_timestamp",
                 "When a certificate ends, in Unix time",
+            ),
+            geo_built: add_seconds(
+                list,
+                "geo_built_timestamp",
+                "When the MaxMind file that is served was made, in Unix time",
             ),
             accept_errors: add(list, "accept_errors", "Connections the system could not give"),
             events_written: add(list, "events_written", "Events written to the spool, each a line"),
@@ -434,6 +445,15 @@ impl Metrics {
         for (listener, name, end) in all {
             let labels = CertificateLabels { listener: owned(listener), name: owned(name) };
             self.certificate_end.get_or_create(&labels).set(i64::try_from(end).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// When the MaxMind files were made that are served now: `country` or `asn`, Unix time.
+    pub fn set_geo(&self, all: impl Iterator<Item = (&'static str, u64)>) {
+        self.geo_built.clear();
+        for (file, built) in all {
+            let labels = FileLabels { file: file.into() };
+            self.geo_built.get_or_create(&labels).set(i64::try_from(built).unwrap_or(i64::MAX));
         }
     }
 

@@ -11,11 +11,13 @@
 //!                           └── Verdict ┴──── Verdict ─────┴─► event, and on Deny: problem+json
 //! ```
 
+mod country;
 mod exchange;
 mod mode;
 mod principal;
 mod verdict;
 
+pub use country::Country;
 pub use exchange::{Arrival, Exchange, Guard, GuardBody};
 pub use mode::{Mode, ParseModeError};
 pub use principal::{CredentialKind, Principal};

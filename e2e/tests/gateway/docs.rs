@@ -158,6 +158,32 @@ fn the_upstreams_of_the_manual_are_good() {
     }
 }
 
+/// The chapter's example, with files that others made.
+#[test]
+fn the_lists_of_the_manual_are_good() {
+    let examples = examples("docs/manual/lists.md");
+    assert_eq!(examples.len(), 1);
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/lists/tests/data");
+    for (from, to) in [("country.mmdb", "GeoLite2-Country.mmdb"), ("asn.mmdb", "GeoLite2-ASN.mmdb")] {
+        std::fs::copy(data.join(from), dir.path().join(to)).expect("copied");
+    }
+    let rest = "haechi: 1\nlisten: [{ address: \"127.0.0.1:0\" }]\n\
+        identity: { partner: { api_key: { collection: partners } } }\n";
+    let spec = "openapi: 3.1.0\ninfo: { title: Shop, version: '1' }\npaths:\n  \
+        /deliveries: { post: { operationId: deliver, responses: { '200': { description: ok } } } }\n";
+    for (name, text) in [
+        ("haechi.yaml", &*format!("{rest}{}", examples[0])),
+        ("shop.yaml", spec),
+        ("couriers.txt", "AS64500 # bicycles\n"),
+        ("scanners.txt", "1.10.16.0/20 ; SBL256894\n"),
+    ] {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    let output = Command::new(binary()).arg("check").current_dir(dir.path()).output().expect("haechi runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn the_guide_to_change_works_as_it_is_written() {
     if !have("curl") || !have("python3") {

@@ -52,6 +52,35 @@ fn mistake(from: &str, to: &str) -> (usize, usize, String, String) {
 }
 
 #[test]
+fn lists_are_read_and_their_mistakes_told() {
+    let lists = "lists: { office: { entries: [\"192.0.2.0/24\", NO, AS4766], files: ./office.txt } }\n\
+        geo: { asn: ./asn.mmdb }\ncallers: { allow: office }\napis:";
+    let config = parse(&GOOD.replacen("apis:", lists, 1)).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let office = &config.lists["office"];
+    let shown: Vec<_> = office.entries.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["192.0.2.0/24", "NO", "AS4766"], "a country is no boolean");
+    assert_eq!(office.files, [Path::new("/etc/haechi/./office.txt")]);
+    assert_eq!(config.geo.asn.as_deref(), Some(Path::new("/etc/haechi/./asn.mmdb")));
+    assert_eq!(config.callers.allow, ["office"]);
+    let with = |lists: &str| mistake("apis:", &format!("{lists}\napis:"));
+    let (line, column, message, _) = with("lists: { a: { entries: [KR, 10.0.0.1/8] } }");
+    assert_eq!((line, column), (20, 29));
+    assert!(message.contains("write that, or `10.0.0.1` alone"), "{message}");
+    assert!(with("lists: { a: { entries: [4766] } }").2.contains("(`AS4766`), found a number"));
+    let (.., message, help) = with("lists: { a: {} }");
+    assert!(message.contains("holds nobody") && help.contains("one entry a line"));
+    let (.., message, help) = with("lists: { office: { entries: [KR] } }\ncallers: { deny: [ofice] }");
+    assert_eq!((message.as_str(), help.as_str()), ("no list is named `ofice`", "did you mean `office`?"));
+    let many: Vec<_> = (0..65).map(|n| format!("l{n}: {{ entries: [KR] }}")).collect();
+    assert!(with(&format!("lists: {{ {} }}", many.join(", "))).2.contains("at most 64 lists"));
+    assert!(
+        parse(&GOOD.replacen("apis:", &format!("lists: {{ {} }}\napis:", many[1..].join(", ")), 1)).is_ok()
+    );
+    let files = ["f.txt"; 17].join(", ");
+    assert!(with(&format!("lists: {{ a: {{ files: [{files}] }} }}")).2.contains("at most 16 files"));
+}
+
+#[test]
 fn a_good_file_is_read_whole() {
     let config = parse(GOOD).unwrap_or_else(|wrong| panic!("{wrong}"));
     assert_eq!(config.workers, Some(2));

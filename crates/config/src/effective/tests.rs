@@ -21,7 +21,9 @@ struct Level {
     unknown_parameters: Option<Mode>,
     identity: Option<Mode>,
     limits: Option<Mode>,
+    lists: Option<Mode>,
     access: Option<Mode>,
+    callers: Option<&'static str>,
     rule: bool,
 }
 
@@ -35,9 +37,14 @@ prop_compose! {
         plan in prop::option::of(prop::sample::select(vec!["p", "{ default: p, a: q }", "{ b: q }"])),
         (timeout, body, expose) in (prop::option::of(1u64..5_000), prop::option::of(0u64..1_000_000), any::<Option<bool>>()),
         (request, response, unknown_paths, unknown_parameters) in (mode(), mode(), mode(), mode()),
-        (identity, limits, access, rule) in (mode(), mode(), mode(), any::<bool>()),
+        (identity, limits, lists, access) in (mode(), mode(), mode(), mode()),
+        callers in prop::option::of(prop::sample::select(vec!["{}", "{ allow: [x] }", "{ allow: [x, y], deny: [y] }"])),
+        rule in any::<bool>(),
     ) -> Level {
-        Level { auth, plan, timeout, body, expose, request, response, unknown_paths, unknown_parameters, identity, limits, access, rule }
+        Level {
+            auth, plan, timeout, body, expose, request, response, unknown_paths, unknown_parameters, identity, limits, lists,
+            access, callers, rule,
+        }
     }
 }
 
@@ -54,8 +61,13 @@ fn text<T: ToString>(value: Option<T>) -> Option<String> {
 
 fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
     let modes = |level: &Level| {
-        let all = [("identity", level.identity), ("limits", level.limits), ("access", level.access)];
-        Some(write(&all.map(|(name, mode)| (name, text(mode)))))
+        let (first, last) = (
+            [("identity", level.identity), ("limits", level.limits)],
+            [("lists", level.lists), ("access", level.access)],
+        );
+        Some(write(
+            &[first, last].concat().into_iter().map(|(name, mode)| (name, text(mode))).collect::<Vec<_>>(),
+        ))
     };
     let rules = |level: &Level, name: &str| {
         level.rule.then(|| format!("[{{ name: {name}, when: 'false', status: 404 }}]"))
@@ -80,8 +92,10 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("expose", text(operation.expose)),
         ("validate", validate(operation, None)),
         ("modes", modes(operation)),
+        ("callers", text(operation.callers)),
         ("rules", rules(operation, "operation")),
     ]);
+    let callers = api.callers;
     let api = write(&[
         ("openapi", Some("o.yaml".into())),
         ("upstream", Some(upstream)),
@@ -89,6 +103,7 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("plan", text(api.plan)),
         ("validate", validate(api, text(api.unknown_paths))),
         ("modes", modes(api)),
+        ("callers", text(callers)),
         ("rules", rules(api, "api")),
         ("operations", Some(format!("{{ op: {operation} }}"))),
     ]);
@@ -101,6 +116,8 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("plans", Some("{ p: { rate: 1/s }, q: { rate: 2/s } }".into())),
         ("apis", Some(format!("{{ api: {api} }}"))),
         ("modes", modes(all)),
+        ("lists", Some("{ x: { entries: [\"10.0.0.0/8\"] }, y: { files: [y.txt] } }".into())),
+        ("callers", text(all.callers)),
         ("rules", rules(all, "all")),
     ])
 }
@@ -120,6 +137,12 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
         Some("{ b: q }") => PlanChoice { default: None, by_identity: named("b") },
         Some(_) => PlanChoice { default: Some("p".into()), by_identity: named("a") },
     };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let callers = [all.callers, api.callers, operation.callers].into_iter().filter_map(|level| match level {
+        None | Some("{}") => None,
+        Some("{ allow: [x] }") => Some(Callers { allow: names(&["x"]), deny: Vec::new() }),
+        Some(_) => Some(Callers { allow: names(&["x", "y"]), deny: names(&["y"]) }),
+    });
     let rules = [("all", all.rule), ("api", api.rule), ("operation", operation.rule)];
     let rule = |name: &str| Rule { name: name.into(), when: "false".into(), status: 404, detail: None };
     OperationSettings {
@@ -136,6 +159,8 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
         unknown_parameters: operation.unknown_parameters.or(api.unknown_parameters).unwrap_or(Mode::Enforce),
         identity: operation.identity.or(api.identity).or(all.identity).unwrap_or(Mode::Enforce),
         limits: operation.limits.or(api.limits).or(all.limits).unwrap_or(Mode::Enforce),
+        lists: operation.lists.or(api.lists).or(all.lists).unwrap_or(Mode::Enforce),
+        callers: callers.collect(),
         access: operation.access.or(api.access).or(all.access).unwrap_or(Mode::Enforce),
         rules: rules.into_iter().filter(|(_, written)| *written).map(|(name, _)| rule(name)).collect(),
         rewrite: crate::model::Rewrite::default(),

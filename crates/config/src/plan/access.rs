@@ -1,31 +1,34 @@
-//! Changes of rules. Each is told where it is written, not with each operation that it holds for.
+//! Changes of rules, and of who may call by lists. Each is told where it is written, not with each operation that it holds for.
 
 use super::{ALL, At, Changes, Effect};
 use crate::config::Config;
-use crate::model::{Operation, Rule};
+use crate::model::{Callers, Operation, Rule};
 
 impl Changes {
     pub(super) fn access(&mut self, old: &Config, new: &Config) {
-        self.rules(ALL, &old.rules, &new.rules);
+        self.level(ALL, (&old.rules, &old.callers), (&new.rules, &new.callers));
         for (name, after) in &new.apis {
             // What goes or comes with an API is told with it.
             let Some((_, before)) = old.apis.iter().find(|(known, _)| known == name) else { continue };
-            self.rules((name, ""), &before.rules, &after.rules);
+            self.level((name, ""), (&before.rules, &before.callers), (&after.rules, &after.callers));
             let mut ids: Vec<_> = before.operations.keys().chain(after.operations.keys()).collect();
             ids.sort();
             ids.dedup();
             for id in ids {
-                let rules = |operation: Option<&Operation>| {
-                    operation.map(|operation| operation.rules.clone()).unwrap_or_default()
-                };
-                let both = (rules(before.operations.get(id)), rules(after.operations.get(id)));
-                self.rules((name, id), &both.0, &both.1);
+                let nothing = Operation::default();
+                let [before, after] = [before, after].map(|api| api.operations.get(id).unwrap_or(&nothing));
+                self.level((name, id), (&before.rules, &before.callers), (&after.rules, &after.callers));
             }
         }
         for (name, after) in &new.services {
             let Some((_, before)) = old.services.iter().find(|(known, _)| known == name) else { continue };
-            self.rules((name, ""), &before.rules, &after.rules);
+            self.level((name, ""), (&before.rules, &before.callers), (&after.rules, &after.callers));
         }
+    }
+
+    fn level(&mut self, at: At<'_>, old: (&[Rule], &Callers), new: (&[Rule], &Callers)) {
+        self.rules(at, old.0, new.0);
+        self.callers(at, old.1, new.1);
     }
 
     fn rules(&mut self, at: At<'_>, old: &[Rule], new: &[Rule]) {

@@ -10,6 +10,11 @@ identity:
   user: { jwt: { issuer: "https://id.example", audience: [a, b], jwks: discover, algorithms: [ES256, EdDSA] } }
   partner: { api_key: { collection: partners } }
   other: { api_key: { header: X-Other, collection: others } }
+lists:
+  office: { entries: ["192.0.2.0/24"] }
+  bad: { entries: ["198.51.100.0/24"] }
+  spare: { entries: [KR] }
+callers: { allow: [office], deny: [bad] }
 plans:
   small: { rate: 10/s, burst: 20 }
   large: { rate: 20/s, burst: 20 }
@@ -111,6 +116,23 @@ fn each_change_is_named_and_goes_the_other_way_backwards() {
             Loosened,
             "listener",
         ),
+        ("deny: [bad]", "deny: [bad, spare]", Tightened, "list"),
+        ("deny: [bad]", "deny: []", Loosened, "list"),
+        ("allow: [office]", "allow: [office, spare]", Loosened, "list"),
+        ("allow: [office]", "allow: []", Loosened, "list"),
+        ("    plan: small", "    plan: small\n    callers: { allow: [spare] }", Tightened, "list"),
+        ("    plan: small", "    plan: small\n    modes: { lists: off }", Loosened, "mode"),
+        ("[\"192.0.2.0/24\"]", "[\"192.0.2.0/24\", KR]", Loosened, "list"),
+        ("[\"198.51.100.0/24\"]", "[\"198.51.100.0/24\", AS4766]", Tightened, "list"),
+        ("[KR]", "[KR, NO]", Changed, "list"),
+        (
+            "  spare: { entries: [KR] }\n",
+            "  spare: { entries: [KR] }\n  new: { files: [new.txt] }\n",
+            Changed,
+            "list",
+        ),
+        ("entries: [KR]", "entries: [KR], files: [more.txt]", Changed, "list"),
+        ("haechi: 1", "haechi: 1\ngeo: { country: c.mmdb }", Changed, "list"),
         ("haechi: 1", "haechi: 1\nlimits: { body_memory: 512MiB }", Loosened, "limit"),
         ("haechi: 1", "haechi: 1\ndata: elsewhere", Changed, "gateway"),
         ("haechi: 1", "haechi: 1\nlimits: { head: 64KiB }", Loosened, "limit"),

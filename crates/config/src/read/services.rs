@@ -5,7 +5,8 @@ use std::path::Path;
 use super::fixed::target;
 use super::rewrite::rewrite;
 use super::{
-    Known, access, body_limit, body_size, compress, modes, plan_choice, scheme, websocket, written_auth,
+    Known, access, body_limit, body_size, compress, lists, modes, plan_choice, scheme, websocket,
+    written_auth,
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::{Channel, Service};
@@ -88,6 +89,7 @@ fn service(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> 
         auth: auth?,
         plan,
         modes,
+        callers: lists::callers(&fields, known, mistakes),
         rules: access::rules(&fields, mistakes),
         methods,
         body,

@@ -39,6 +39,7 @@ fn minimal() -> Value {
             "operations": { "get": { "auth": ["user"], "rules": [{ "name": "a", "when": "false" }] }, "list": { "upgrade": "websocket" } },
         } },
         "rules": [{ "name": "a", "when": "false" }],
+        "lists": { "office": { "entries": ["192.0.2.0/24"] }, "bad": { "entries": ["KR"] } },
         "channels": { "app": { "when": "claims.client_id == 'ios'" } },
         "services": { "website": { "upstream": upstream("http://web"), "auth": ["user", "client"], "plan": "small", "rules": [{ "name": "a", "when": "false" }] },
             "moved": { "prefix": "/moved", "redirect": { "to": "/new{rest}" }, "auth": "none" },
@@ -150,7 +151,12 @@ fn other_values() -> Vec<(String, Value)> {
             .map(|at| (format!("/{at}/rewrite/{name}"), value.clone()))
     });
     let others = others().into_iter().map(|(pointer, value)| (pointer.to_owned(), value));
-    others.chain(upstream).chain(rewrites).collect()
+    let levels = ["", "/apis/orders", "/apis/orders/operations/get", "/services/website"];
+    let callers = levels.into_iter().flat_map(|at| {
+        let of = |name: &str| (format!("{at}/callers/{name}"), json!(["office"]));
+        [of("allow"), of("deny"), (format!("{at}/modes/lists"), json!("observe"))]
+    });
+    others.chain(upstream).chain(rewrites).chain(callers).collect()
 }
 
 /// What an upstream's settings may be changed to; APIs and services have the same ones.
@@ -307,6 +313,10 @@ fn others() -> Vec<(&'static str, Value)> {
         ("/rules/0/when", json!("true")),
         ("/rules/0/status", json!(404)),
         ("/rules/0/detail", json!("no")),
+        ("/lists/office/entries", json!(["192.0.2.0/25"])),
+        ("/lists/office/files", json!(["./office.txt"])),
+        ("/geo/country", json!("country.mmdb")),
+        ("/geo/asn", json!("asn.mmdb")),
         ("/channels/app/when", json!("true")),
         ("/channels/app/max_body", json!("4KiB")),
         ("/services/website/host", json!("www.example")),
@@ -392,6 +402,7 @@ fn the_settings_that_change_are_all_there_are() {
                 "listen",
                 "identity",
                 "plans",
+                "lists",
                 "channels",
                 "apis",
                 "operations",

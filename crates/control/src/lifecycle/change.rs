@@ -392,6 +392,7 @@ impl Lifecycle {
         self.metrics().activation(decision.outcome.as_str());
         if change.last.production != row.production {
             self.metrics().set_snapshot(&row.production, now);
+            self.metrics().set_geo(production.snapshot.geo_built());
         }
         let action = match decision.outcome {
             Outcome::Activated => "snapshot-activated",

@@ -5,8 +5,17 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 /// Files that the configurations name.
-pub(crate) const FILES: [&str; 6] =
-    ["items.yaml", "tls.pem", "tls.key", "ca.pem", "keys.json", "secrets/tls-key"];
+pub(crate) const FILES: [&str; 9] = [
+    "items.yaml",
+    "tls.pem",
+    "tls.key",
+    "ca.pem",
+    "keys.json",
+    "secrets/tls-key",
+    "office.txt",
+    "country.mmdb",
+    "asn.mmdb",
+];
 
 const SPEC: &str = r#"
 openapi: 3.1.0
@@ -28,14 +37,30 @@ paths:
 const KEYS: &str = r#"{ "keys": [{ "kty": "EC", "crv": "P-256", "kid": "a", "use": "sig", "alg": "ES256",
     "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" }] }"#;
 
+const OFFICE: &str = "# the office\n192.0.2.0/24\nKR\nAS4766\n";
+
+const COUNTRY: &[u8] = include_bytes!("../../../lists/tests/data/country.mmdb");
+const ASN: &[u8] = include_bytes!("../../../lists/tests/data/asn.mmdb");
+
 /// The files' contents.
-pub(crate) struct Contents([String; FILES.len()]);
+pub(crate) struct Contents([Vec<u8>; FILES.len()]);
 
 impl Contents {
     pub(crate) fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
         let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        Self([SPEC.to_owned(), cert.clone(), key.clone(), cert, KEYS.to_owned(), key])
+        let files: [&[u8]; FILES.len()] = [
+            SPEC.as_bytes(),
+            cert.as_bytes(),
+            key.as_bytes(),
+            cert.as_bytes(),
+            KEYS.as_bytes(),
+            key.as_bytes(),
+            OFFICE.as_bytes(),
+            COUNTRY,
+            ASN,
+        ];
+        Self(files.map(<[u8]>::to_vec))
     }
 
     /// A directory with the files, and this text as `haechi.yaml`.
@@ -116,7 +141,12 @@ pub(crate) fn bases() -> [Value; 3] {
                     "headers": { "Cache-Control": "no-cache" }, "content_type": "text/plain", "body": "User-agent: *" } },
                 "closed": { "prefix": "/closed", "auth": "none", "respond": { "status": 503, "body_file": "items.yaml" } } },
             "telemetry": { "otlp": { "endpoint": "http://[::1]:1/otlp", "sample": "1%" } },
-            "modes": { "identity": "enforce", "access": "observe" },
+            "modes": { "identity": "enforce", "access": "observe", "lists": "enforce" },
+            "geo": { "country": "./country.mmdb", "asn": "./asn.mmdb" },
+            "lists": {
+                "office": { "entries": ["127.0.0.0/8", "2001:db8::/32", "NO", "AS64500"], "files": ["./office.txt"] },
+                "bad": { "entries": ["198.51.100.0/24"] } },
+            "callers": { "allow": ["office"], "deny": ["bad"] },
         }),
         json!({
             "haechi": 1, "workers": 1, "secrets": { "dir": "./secrets" }, "listen": [{ "address": "127.0.0.1:0" }],

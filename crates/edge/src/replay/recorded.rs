@@ -9,6 +9,8 @@ use haechi_guard::{Arrival, CredentialKind, Principal};
 use haechi_wire::{Authority, CanonicalPath, Headers, HeadersBuilder, Query};
 use http::Method;
 
+use crate::snapshot::Whereabouts;
+
 /// Ends a text that was cut; stands for a value that was hidden.
 const ELLIPSIS: &str = "…";
 
@@ -36,8 +38,6 @@ pub(super) struct Recorded {
     scheme: String,
     tls: [String; 3],
     protocol: String,
-    country: String,
-    asn: u32,
     pub(super) body_length: u64,
     pub(super) principal: Option<Arc<Principal>>,
     /// Why the identity guard was against it.
@@ -73,8 +73,6 @@ impl Recorded {
             tls: [&event.tls_version, &event.tls_cipher, &event.tls_name].map(ToString::to_string),
             scheme: event.scheme.to_string(),
             protocol: event.http_version.to_string(),
-            country: event.country.to_string(),
-            asn: event.asn,
             body_length: event.request_bytes,
             principal: principal(event),
             identity_refused: identity
@@ -100,18 +98,27 @@ impl Recorded {
         self.kept.as_ref().map_or(&[], |kept| &kept.hidden)
     }
 
-    /// How it arrived. What a proxy says of the scheme was not always recorded.
-    pub(super) fn arrival(&self) -> Arrival<'_> {
+    /// Whether the caller came over TLS. What a proxy says of that was not always recorded.
+    pub(super) fn is_secure(&self) -> bool {
+        if self.scheme.is_empty() {
+            self.tls.first().is_some_and(|version| !version.is_empty())
+        } else {
+            self.scheme == "https"
+        }
+    }
+
+    /// How it arrived. Where the caller is, each configuration's own files tell.
+    pub(super) fn arrival<'a>(&'a self, place: &'a Whereabouts) -> Arrival<'a> {
         let [tls_version, tls_cipher, tls_name] = &self.tls;
         Arrival {
             host: &self.host,
-            secure: if self.scheme.is_empty() { !tls_version.is_empty() } else { self.scheme == "https" },
+            secure: self.is_secure(),
             protocol: &self.protocol,
             tls_version,
             tls_cipher,
             tls_name,
-            country: &self.country,
-            asn: self.asn,
+            country: place.country.as_str(),
+            asn: place.asn,
         }
     }
 }

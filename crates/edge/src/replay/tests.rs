@@ -186,6 +186,50 @@ fn a_rule_is_judged_by_what_is_recorded() {
     assert!(report.unjudged.is_empty(), "{:?}", report.unjudged);
 }
 
+/// The shop, whose menu a list of addresses may not see.
+fn listed() -> String {
+    let menu = CONFIG.replace("getMenu: {", "getMenu: { callers: { deny: [low] },");
+    format!(
+        "{menu}      getOrder: {{ callers: {{ deny: [low] }} }}\nlists: {{ low: {{ entries: [\"0.0.0.0/28\"] }} }}\n"
+    )
+}
+
+#[test]
+fn a_list_is_judged_by_the_recorded_address() {
+    let report = replay(&listed(), SPEC);
+    let low = |kinds: std::ops::RangeInclusive<u64>| count(|n| kinds.contains(&(n % 10)) && n % 500 < 16);
+    let bad_key = count(|n| (4..=6).contains(&(n % 10)) && n % 500 < 16 && n / 10 % 3 == 2);
+    assert_eq!(
+        differences(&report),
+        BTreeMap::from([
+            (("getMenu", "admitted", "403 lists:listed"), low(0..=3)),
+            (("getOrder", "401 identity:key-unknown", "403 lists:listed"), bad_key),
+            (("getOrder", "admitted", "403 lists:listed"), low(4..=6) - bad_key),
+        ])
+    );
+    assert!(report.unjudged.is_empty(), "{:?}", report.unjudged);
+}
+
+#[test]
+fn whom_a_list_refused_is_not_guessed_to_have_credentials() {
+    let mut replay = Replay::new(evaluator(&listed(), SPEC), evaluator(CONFIG, SPEC));
+    let asks = |n: &u64| (4..=6).contains(&(n % 10)) && n % 500 < 16;
+    (0..CALLS).filter(asks).for_each(|number| {
+        let mut event = call(number);
+        // The list came first: nothing was learned of the caller.
+        event.identity = Text::EMPTY;
+        event.verdicts = vec![VerdictRecord::denied("lists", Mode::Enforce, vec![Reason::new("listed", "")])];
+        replay.feed(event);
+    });
+    let report = replay.finish();
+    assert_eq!(report.different, 0, "{:?}", report.differences);
+    assert_eq!(
+        report.unjudged.iter().map(|one| one.count).sum::<u64>(),
+        (0..CALLS).filter(asks).count() as u64
+    );
+    assert!(report.unjudged[0].why.contains("credentials"), "{:?}", report.unjudged);
+}
+
 #[test]
 fn a_rule_that_reads_what_is_not_recorded_is_not_guessed() {
     let rule = "      getOrder: { rules: [{ name: app, when: \"request.headers['x-app'] != 'pizza'\" }] }\n";

@@ -18,6 +18,7 @@ use haechi_identity::{
     Accepted, Algorithm, Binding, Dpop, IdentityGuard, JwksHandle, KeySet, TokenPolicy, TokenVerifier,
 };
 use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
+use haechi_lists::List;
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
@@ -50,6 +51,8 @@ pub(super) struct Compiler<'a> {
     contracts: Operations,
     wrong: Option<Diagnostics>,
     begins: Vec<Begin>,
+    /// Lists by name.
+    pub(super) lists: HashMap<String, Arc<List>>,
     /// The conditions of rules, by their text.
     pub(super) conditions: HashMap<String, Arc<Expression>>,
     /// What expressions speak of: principals hold no other claims.
@@ -93,12 +96,15 @@ impl Snapshot {
             contracts: Operations::new(),
             wrong: None,
             begins: Vec::new(),
+            lists: HashMap::new(),
             conditions: HashMap::new(),
             claims: Vec::new(),
         };
         compiler.file(config.file().to_owned());
         compiler.digest.update(config.text().as_bytes());
         let listeners = compiler.listeners();
+        let geo = compiler.geo();
+        compiler.lists = compiler.lists();
         let channels = compiler.channels();
         compiler.conditions();
         let identities = compiler.identities();
@@ -132,6 +138,7 @@ impl Snapshot {
             workers: config.workers.unwrap_or_else(processors),
             router: router.build(),
             apis: apis.into_iter().flatten().collect(),
+            geo,
             channels,
             no_channel: lasting.metrics.channel(None),
             service_routes,
@@ -525,6 +532,10 @@ impl Compiler<'_> {
         rules: Option<&Arc<Rules>>,
     ) -> Vec<(Mode, Arc<dyn Guard>)> {
         let mut guards: Vec<(Mode, Arc<dyn Guard>)> = Vec::new();
+        // It needs nothing but the address, and whom it refuses costs no look at credentials.
+        if let Some(lists) = self.callers(settings) {
+            guards.push((settings.lists, Arc::new(lists)));
+        }
         if let Auth::Any(names) = &settings.auth
             && settings.identity != Mode::Off
         {

@@ -1,10 +1,11 @@
 //! Expressions, and what is told by them.
 
 use haechi_config::{Diagnostic, model};
-use haechi_expr::{ExprError, Expression};
+use haechi_expr::{ExprError, Expression, Read};
 
 use super::Channel;
 use super::compile::Compiler;
+use super::lists::FILES;
 
 impl Compiler<'_> {
     /// An expression, or a diagnostic at its place.
@@ -16,6 +17,13 @@ impl Compiler<'_> {
     ) -> Option<Expression> {
         match read(text) {
             Ok(expression) => {
+                let geo = &self.config.geo;
+                for (name, file) in [("client.country", &geo.country), ("client.asn", &geo.asn)] {
+                    if file.is_none() && !expression.reads_only(&|read| read != Read::Variable(name)) {
+                        let message = format!("`{name}` is never known: nothing tells it");
+                        self.refuse(path, Diagnostic::new("geo", message).help(FILES));
+                    }
+                }
                 self.claims.extend_from_slice(expression.claims());
                 Some(expression)
             }
