@@ -8,7 +8,10 @@ use std::process::Command;
 /// What each crate may import of this workspace. Top to bottom: an arrow that is not here is a design decision, to be
 /// taken in ARCHITECTURE.md and an ADR first.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("haechi", &["config", "contract", "control", "demo", "edge", "events", "seclang", "waf-rules"]),
+    (
+        "haechi",
+        &["config", "contract", "control", "demo", "edge", "events", "seclang", "upstream", "waf-rules"],
+    ),
     ("control", &["config", "contract", "edge", "events", "guard", "identity", "store"]),
     (
         "edge",

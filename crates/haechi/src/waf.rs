@@ -2,6 +2,7 @@
 
 mod bench;
 mod explain;
+mod fetch;
 mod request;
 mod rules;
 mod test;
@@ -27,6 +28,8 @@ enum Verb {
     Bench(bench::Bench),
     /// Tell rule by rule what happens to a request
     Explain(explain::Explain),
+    /// Download a release of the Core Rule Set, verify its checksum and unpack it
+    Fetch(fetch::Fetch),
 }
 
 impl Waf {
@@ -35,6 +38,7 @@ impl Waf {
             Verb::Test(verb) => verb.run(),
             Verb::Bench(verb) => verb.run(),
             Verb::Explain(verb) => verb.run(),
+            Verb::Fetch(verb) => verb.run(),
         }
     }
 }
