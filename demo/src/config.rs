@@ -149,11 +149,24 @@ apis:
     if let Some(upstream) = shop.address(PAGES) {
         let _ = write!(
             yaml,
-            "services:\n  {PAGES}:\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s }}\n    auth: none\n    plan: browse\n    methods: [GET, HEAD]\n"
+            "services:\n  {PAGES}:\n    upstream: {{ urls: [\"http://{upstream}\"], timeout: 5s }}\n    auth: none\n    plan: browse\n    methods: [GET, HEAD]\n{BESIDE_PAGES}"
         );
     }
     yaml
 }
+
+/// What the gateway answers itself: what crawlers ask for, and a page that old flyers still name.
+const BESIDE_PAGES: &str = r#"  robots:
+    path: /robots.txt
+    auth: none
+    plan: browse
+    respond: { status: 200, body: "User-agent: *\nDisallow: /order\n" }
+  flyer:
+    path: /menu.html
+    auth: none
+    plan: browse
+    redirect: { to: /, status: 301 }
+"#;
 
 /// How a service is called, and what happens when it fails.
 fn patience(name: &str) -> &'static str {

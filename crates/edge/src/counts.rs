@@ -247,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_meant_to_be_answered_with_503_is_no_failure() {
+        let counts = Counts::default();
+        counts.record(503, Outcome::Forwarded, Duration::ZERO, ("service", "respond"));
+        assert_eq!(counts.tally().failed, 0);
+        counts.record(503, Outcome::Forwarded, Duration::ZERO, ("", ""));
+        counts.record(500, Outcome::Failed, Duration::ZERO, ("wire", "redirect"));
+        assert_eq!((counts.tally().failed, counts.tally().requests), (2, 3));
+    }
+
+    #[test]
     fn what_is_counted_can_be_told_since_any_moment() {
         let counts = Counts::default();
         let fast = Duration::from_millis(1);

@@ -34,6 +34,11 @@ fn chromium_orders_a_pizza_and_follows_it_to_the_door() {
     // In the other language, too.
     browser.go(&format!("http://{}/?lang=ko", gateway.address()));
     browser.wait("document.querySelector('.card h2')?.textContent === '마르게리타'");
+    // The page of old flyers leads to the new one, and crawlers are told where not to look.
+    browser.go(&format!("http://{}/menu.html?lang=ko", gateway.address()));
+    browser.wait("location.pathname === '/' && location.search === '?lang=ko'");
+    browser.go(&format!("http://{}/robots.txt", gateway.address()));
+    browser.wait("document.body.textContent.includes('Disallow: /order')");
     // Pages and calls took the same way, and none was in anybody's way.
     let mut events = Vec::new();
     eventually("all of it is recorded", || {
