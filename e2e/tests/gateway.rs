@@ -52,6 +52,8 @@ mod streams;
 mod tls;
 #[path = "gateway/upstreams.rs"]
 mod upstreams;
+#[path = "gateway/waf.rs"]
+mod waf;
 #[path = "gateway/waf_fetch.rs"]
 mod waf_fetch;
 #[path = "gateway/waf_verbs.rs"]

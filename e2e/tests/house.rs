@@ -17,13 +17,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         "edge",
         &[
             "access", "acme", "config", "contract", "events", "expr", "guard", "identity", "limits", "lists",
-            "upstream", "wire",
+            "seclang", "upstream", "waf", "wire",
         ],
     ),
     ("access", &["expr", "guard"]),
     ("identity", &["guard", "wire"]),
     ("limits", &["guard", "wire"]),
     ("lists", &["guard"]),
+    ("waf", &["guard", "seclang", "waf-rules"]),
     ("events", &["guard"]),
     ("expr", &["guard", "wire"]),
     ("config", &["guard"]),
@@ -50,6 +51,7 @@ const WITHOUT_IO: &[&str] = &[
     "expr",
     "access",
     "seclang",
+    "waf",
     "waf-rules",
 ];
 

@@ -5,7 +5,13 @@ use std::time::Duration;
 use haechi_guard::Mode;
 
 use crate::config::Config;
-use crate::model::{Api, Auth, BodyLimit, Callers, Compress, Operation, PlanChoice, Rewrite, Rule, Service};
+use crate::model::{
+    Api, AtLimit, Auth, BodyLimit, Callers, Compress, Operation, PlanChoice, Rewrite, Rule, Service, Waf,
+    WafExclusion, WafSource,
+};
+
+/// How much of a body rules look at: more than any form and most documents, and a few milliseconds of work.
+const WAF_BODY: u64 = 1024 * 1024;
 
 /// What holds for one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +52,31 @@ pub struct OperationSettings {
     pub rules: Vec<Rule>,
     /// What is changed of its calls after they were judged.
     pub rewrite: Rewrite,
+    /// The guard that looks for attacks.
+    pub waf: Mode,
+    /// What it asks.
+    pub waf_settings: WafSettings,
+}
+
+/// Rules that look for attacks, as they hold for one operation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WafSettings {
+    /// Where rules come from; none if the guard does not run.
+    pub rules: Vec<WafSource>,
+    /// The rules up to this level are asked.
+    pub paranoia: Option<u8>,
+    /// The anomaly score at which a request is refused.
+    pub inbound: Option<u64>,
+    /// The anomaly score at which a response is refused.
+    pub outbound: Option<u64>,
+    /// What rules do not look at: all that the levels say, those of all calls first.
+    pub exclusions: Vec<WafExclusion>,
+    /// Whether responses are looked at.
+    pub responses: bool,
+    /// Bytes of a body that are looked at.
+    pub body: u64,
+    /// What becomes of a longer one.
+    pub at_limit: AtLimit,
 }
 
 /// What holds for the operation `id` of `api`.
@@ -79,6 +110,8 @@ pub fn service_settings(config: &Config, service: &Service) -> OperationSettings
         access: service.modes.access.or(config.modes.access).unwrap_or(Mode::Enforce),
         rules: [&*config.rules, &*service.rules].concat(),
         rewrite: service.rewrite.clone(),
+        waf: service.modes.waf.or(config.modes.waf).unwrap_or(Mode::Enforce),
+        waf_settings: waf(&[&config.waf, &service.waf]),
     }
 }
 
@@ -113,6 +146,28 @@ fn combine(config: &Config, api: &Api, operation: Option<&Operation>) -> Operati
             .concat(),
         rewrite: operation
             .map_or_else(|| api.rewrite.clone(), |operation| operation.rewrite.below(&api.rewrite)),
+        waf: modes.waf.or(api.modes.waf).or(config.modes.waf).unwrap_or(Mode::Enforce),
+        waf_settings: match operation {
+            Some(operation) => waf(&[&config.waf, &api.waf, &operation.waf]),
+            None => waf(&[&config.waf, &api.waf]),
+        },
+    }
+}
+
+/// What levels say together, the most general first: the most special word holds.
+fn waf(levels: &[&Waf]) -> WafSettings {
+    fn last<T>(levels: &[&Waf], said: impl Fn(&Waf) -> Option<T>) -> Option<T> {
+        levels.iter().rev().find_map(|level| said(level))
+    }
+    WafSettings {
+        rules: last(levels, |level| level.rules.clone()).unwrap_or_default(),
+        paranoia: last(levels, |level| level.paranoia),
+        inbound: last(levels, |level| level.inbound),
+        outbound: last(levels, |level| level.outbound),
+        exclusions: levels.iter().flat_map(|level| level.exclusions.clone()).collect(),
+        responses: last(levels, |level| level.responses).unwrap_or(false),
+        body: last(levels, |level| level.body).unwrap_or(WAF_BODY),
+        at_limit: last(levels, |level| level.at_limit).unwrap_or_default(),
     }
 }
 

@@ -25,7 +25,7 @@ pub mod value;
 
 pub use config::Config;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use effective::{OperationSettings, api_defaults, effective, service_settings};
+pub use effective::{OperationSettings, WafSettings, api_defaults, effective, service_settings};
 pub use reference::{json_schema, markdown};
 pub use secret::{SecretBytes, SecretError, SecretRef, SecretSources};
 pub use tree::Place;

@@ -4,6 +4,7 @@ mod fixed;
 mod lists;
 mod rewrite;
 mod upstream;
+mod waf;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use upstream::{
     Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamPart, UpstreamProtocol,
     UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
 };
+pub use waf::{AtLimit, Waf, WafExclusion, WafSource};
 
 /// The whole of `haechi.yaml`. Paths are absolute, or relative to the working directory.
 #[derive(Clone, Debug)]
@@ -57,6 +59,8 @@ pub struct Settings {
     pub callers: Callers,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
+    /// Rules that look for attacks.
+    pub waf: Waf,
     /// Where events are kept.
     pub events: Events,
     /// How changes are activated, and taken back.
@@ -298,6 +302,8 @@ pub struct Api {
     pub callers: Callers,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
+    /// Rules that look for attacks.
+    pub waf: Waf,
     /// What is changed of its calls after they were judged.
     pub rewrite: Rewrite,
     /// What is different for single operations.
@@ -349,6 +355,8 @@ pub struct Service {
     pub callers: Callers,
     /// Calls that are refused.
     pub rules: Vec<Rule>,
+    /// Rules that look for attacks.
+    pub waf: Waf,
     /// Methods that are let through.
     pub methods: Vec<String>,
     /// Largest body.
@@ -412,6 +420,8 @@ pub struct Modes {
     pub lists: Option<Mode>,
     /// Rules.
     pub access: Option<Mode>,
+    /// Attacks.
+    pub waf: Option<Mode>,
 }
 
 /// What is different for one operation.
@@ -441,6 +451,8 @@ pub struct Operation {
     pub rules: Vec<Rule>,
     /// What is changed of its calls, instead of what its API says of the same.
     pub rewrite: Rewrite,
+    /// Rules that look for attacks.
+    pub waf: Waf,
 }
 
 /// Which responses are compressed.

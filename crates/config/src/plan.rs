@@ -7,6 +7,7 @@ mod lists;
 mod rewrite;
 mod services;
 mod upstream;
+mod waf;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ pub struct Change {
     /// Which way it goes.
     pub effect: Effect,
     /// What it is about: `exposure`, `authentication`, `plan`, `body`, `timeout`, `mode`, `contract`, `upstream`,
-    /// `identity`, `listener`, `limit`, `channel`, `rule`, `list`, `rewrite`, `answer`, `gateway`.
+    /// `identity`, `listener`, `limit`, `channel`, `rule`, `list`, `rewrite`, `answer`, `waf`, `gateway`.
     pub kind: &'static str,
     /// The API, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -335,9 +336,11 @@ impl Changes {
             ("modes.limits", (old.limits, new.limits)),
             ("modes.lists", (old.lists, new.lists)),
             ("modes.access", (old.access, new.access)),
+            ("modes.waf", (old.waf, new.waf)),
         ] {
             self.mode(at, name, modes);
         }
+        self.waf(at, (old_config, old), (new_config, new));
     }
 
     /// How large a body may be. One that passes unread is looser than any that is judged.

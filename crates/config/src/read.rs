@@ -7,6 +7,7 @@ mod lists;
 mod rewrite;
 mod services;
 mod upstream;
+mod waf;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -112,6 +113,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
     let geo = lists::geo(&section(&fields, "geo", &settings::GEO, mistakes), base, mistakes);
     let callers = lists::callers(&fields, &known, mistakes);
     let rules = access::rules(&fields, mistakes);
+    let waf = waf::waf(&fields, base, mistakes);
     let (control, events) = (control?, events?);
     Some(Settings {
         workers,
@@ -129,6 +131,7 @@ pub(crate) fn settings(root: &Node, base: &Path, mistakes: &mut Mistakes) -> Opt
         geo,
         callers,
         rules,
+        waf,
         events: Events { dir: path(events.dir), ..events },
         activation: activation?,
         otlp,
@@ -496,7 +499,9 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
     let operations = fields.get("operations").map(|node| entries(node, mistakes)).unwrap_or_default();
     let operations = operations
         .iter()
-        .filter_map(|(key, node)| Some((key.name.clone(), operation(node, known, &rewrite.path, mistakes)?)))
+        .filter_map(|(key, node)| {
+            Some((key.name.clone(), operation(node, base, known, &rewrite.path, mistakes)?))
+        })
         .collect();
     let rules = access::rules(&fields, mistakes);
     let (host, validate, modes) = (
@@ -517,6 +522,7 @@ fn api(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> Opti
         compress: compress(&fields, mistakes),
         callers: lists::callers(&fields, known, mistakes),
         rules,
+        waf: waf::waf(&fields, base, mistakes),
         rewrite,
         operations,
     })
@@ -630,11 +636,18 @@ fn modes(node: Option<&Node>, mistakes: &mut Mistakes) -> Modes {
     let Some(node) = node else { return Modes::default() };
     let fields = Fields::open(node, &settings::MODES, mistakes);
     let mut mode = |name| fields.get(name).and_then(|node| scalar::<Mode>(node, mistakes));
-    Modes { identity: mode("identity"), limits: mode("limits"), lists: mode("lists"), access: mode("access") }
+    Modes {
+        identity: mode("identity"),
+        limits: mode("limits"),
+        lists: mode("lists"),
+        access: mode("access"),
+        waf: mode("waf"),
+    }
 }
 
 fn operation(
     node: &Node,
+    base: &Path,
     known: &Known,
     above: &[PathRewrite],
     mistakes: &mut Mistakes,
@@ -653,6 +666,7 @@ fn operation(
         callers: lists::callers(&fields, known, mistakes),
         rules: access::rules(&fields, mistakes),
         rewrite: rewrite::rewrite_below(&fields, above, mistakes),
+        waf: waf::waf(&fields, base, mistakes),
     })
 }
 

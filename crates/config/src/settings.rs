@@ -5,6 +5,7 @@ mod fixed;
 mod lists;
 mod rewrite;
 mod upstream;
+mod waf;
 
 pub(crate) use fixed::{REDIRECT, REDIRECTS, RESPOND};
 pub(crate) use lists::{CALLERS, GEO, LIST};
@@ -13,6 +14,8 @@ pub(crate) use upstream::{
     RETRIED, UPSTREAM, UPSTREAM_BREAKER, UPSTREAM_EJECTION, UPSTREAM_HEALTH, UPSTREAM_PART, UPSTREAM_RETRIES,
     UPSTREAM_SPLIT, UPSTREAM_TLS, UPSTREAM_URL,
 };
+pub(crate) use waf::{WAF, WAF_EXCLUSION};
+use waf::{WAF_BELOW, WAF_MEANING};
 
 /// A mapping with fixed names.
 #[derive(Debug)]
@@ -181,6 +184,7 @@ pub(crate) static ROOT: Section = Section {
             "",
             "Calls that are refused, in the order of the list. Asked before those of APIs and services.",
         ),
+        setting("waf", Form::Section(&WAF), "", WAF_MEANING),
         setting("events", Form::Section(&EVENTS), "", "Where events are kept, and for how long."),
         setting("activation", Form::Section(&ACTIVATION), "", "How changes are activated, and taken back."),
         setting("telemetry", Form::Section(&TELEMETRY), "", "Where traces are sent."),
@@ -506,6 +510,7 @@ pub(crate) static API: Section = Section {
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
         setting("callers", Form::Section(&CALLERS), "", CALLERS_MEANING),
         setting("rules", RULES, "", RULES_MEANING),
+        setting("waf", Form::Section(&WAF), "", WAF_BELOW),
         setting("rewrite", Form::Section(&REWRITE), "", REWRITE_MEANING),
         setting(
             "operations",
@@ -565,6 +570,7 @@ pub(crate) static SERVICE: Section = Section {
         setting("modes", Form::Section(&MODES), "", "How far each guard may go."),
         setting("callers", Form::Section(&CALLERS), "", CALLERS_MEANING),
         setting("rules", RULES, "", RULES_MEANING),
+        setting("waf", Form::Section(&WAF), "", WAF_BELOW),
         setting(
             "methods",
             Form::List(&Form::Word(&METHODS)),
@@ -617,6 +623,7 @@ pub(crate) static MODES: Section = Section {
         setting("limits", MODE, "enforce", "How much a caller may do."),
         setting("lists", MODE, "enforce", "Where calls come from: the lists of `callers`."),
         setting("access", MODE, "enforce", "The rules of `rules`."),
+        setting("waf", MODE, "enforce", "The rules of `waf`."),
     ],
 };
 
@@ -644,6 +651,7 @@ pub(crate) static OPERATION: Section = Section {
         setting("modes", Form::Section(&MODES), "", "As for the API."),
         setting("callers", Form::Section(&CALLERS), "", CALLERS_MEANING),
         setting("rules", RULES, "", RULES_MEANING),
+        setting("waf", Form::Section(&WAF), "", WAF_BELOW),
         setting(
             "rewrite",
             Form::Section(&REWRITE),

@@ -5,6 +5,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use haechi_seclang::{FileSystem, Loader as _};
+
 /// Where files come from, and what was read of them. Secrets never come this way: they are not kept.
 #[derive(Debug)]
 pub struct Files {
@@ -56,6 +58,33 @@ impl Files {
         let mut bytes = Vec::new();
         std::fs::File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// The files that a pattern of `*` and `?` finds, sorted.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed, or was not when this was kept.
+    pub fn list(&mut self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        if !pattern.to_string_lossy().contains(['*', '?']) {
+            return Ok(vec![pattern.to_owned()]);
+        }
+        // The list is kept like a file, under a name that no file has.
+        let name = self.name(pattern);
+        let known = self.read.get(&name).or_else(|| self.kept.as_ref()?.get(&name)).cloned();
+        let list = match (known, &self.kept) {
+            (Some(list), _) => list,
+            (None, Some(_)) => {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "it was not kept with this snapshot"));
+            }
+            (None, None) => {
+                let found = FileSystem.expand(pattern)?;
+                let names: Vec<_> = found.iter().map(|file| self.name(file)).collect();
+                names.join("\n").into_bytes().into()
+            }
+        };
+        self.read.insert(name, list.clone());
+        let names = String::from_utf8_lossy(&list);
+        Ok(names.lines().map(|name| self.base.join(name)).collect())
     }
 
     /// All that was read.

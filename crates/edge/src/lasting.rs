@@ -15,6 +15,7 @@ use crate::handshakes::Handshakes;
 use crate::jwks::Jwks;
 use crate::snapshot::ReadPlaces;
 use crate::tls::{self, Tickets};
+use crate::wafs::Wafs;
 
 /// What outlives snapshots.
 pub struct Lasting {
@@ -35,6 +36,7 @@ pub struct Lasting {
     /// What the MaxMind files of snapshots tell.
     pub(crate) countries: ReadPlaces<Country>,
     pub(crate) operators: ReadPlaces<u32>,
+    pub(crate) wafs: Wafs,
 }
 
 // === impl Lasting ===
@@ -96,6 +98,7 @@ impl Lasting {
             tickets,
             countries: ReadPlaces::default(),
             operators: ReadPlaces::default(),
+            wafs: Wafs::default(),
         }))
     }
 }

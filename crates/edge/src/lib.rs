@@ -49,6 +49,7 @@ mod tls;
 mod traffic;
 mod transaction;
 mod tunnel;
+mod wafs;
 mod websocket;
 mod worker;
 

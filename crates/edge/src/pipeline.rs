@@ -5,15 +5,17 @@
 
 mod bodies;
 mod streams;
+mod waf;
 
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use haechi_events::{TraceContext, VerdictRecord, is_sampled};
 use haechi_guard::{Arrival, Exchange, Guard, Mode, Remedy, Verdict};
 use haechi_upstream::{OutBody, Sent, UpstreamError};
+use haechi_waf::Inspection;
 use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{Authority, CanonicalPath, Query, Refusal};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -77,10 +79,14 @@ pub(crate) async fn serve(worker: &Rc<Worker>, peer: &Peer, request: Request) ->
         body_limit: u64::MAX,
         channel: None,
         extra: Vec::new(),
+        inspection: None,
         transaction: &mut transaction,
     };
     let outcome = call.run(request).await;
-    let extra = call.extra;
+    let (extra, inspection) = (call.extra, call.inspection);
+    if let Some(inspection) = inspection {
+        transaction.inspected(inspection.finish(SystemTime::now()));
+    }
     let mut answer = match outcome {
         Ok(answer) => answer,
         Err(problem) => {
@@ -150,6 +156,8 @@ struct Call<'a> {
     channel: Option<Arc<str>>,
     /// Headers that guards add to whatever response the caller gets.
     extra: Vec<(HeaderName, HeaderValue)>,
+    /// What rules have found so far.
+    inspection: Option<Box<Inspection>>,
     transaction: &'a mut Transaction,
 }
 
@@ -219,6 +227,7 @@ impl Call<'_> {
         };
         let deadline = self.deadline(&request)?;
         judge::head(operation, &request.headers, &query, &params, self)?;
+        self.inspect_head(operation, &exchange, (&request.path, request.query.as_ref()))?;
         let Outgoing { body, progress, decoded } =
             self.body(operation, &request.headers, request.body).await?;
         self.transaction.passes(progress.clone());

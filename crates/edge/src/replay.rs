@@ -50,6 +50,8 @@ struct Judged {
     accepts: Vec<String>,
     /// The rules that are asked here, and how far they may go.
     rules: Option<(Mode, Arc<Rules>)>,
+    /// What tells apart the rules that look for attacks, and how far they may go.
+    waf: Option<(Mode, Arc<str>)>,
 }
 
 /// A decision, as far as callers notice.
@@ -74,6 +76,8 @@ enum Doubt {
     Rules,
     /// Values in a body that were hidden.
     HiddenInBody,
+    /// The bytes that rules look for attacks in.
+    Attacks,
 }
 
 /// What the contract is asked of a call.
@@ -135,6 +139,7 @@ impl Evaluator {
                     asked: Asked::default(),
                     accepts: Vec::new(),
                     rules: None,
+                    waf: None,
                 };
             }
         };
@@ -158,6 +163,7 @@ impl Evaluator {
             asked,
             accepts,
             rules: rules(operation),
+            waf: operation.waf.as_ref().map(|inspected| (inspected.mode, inspected.digest.clone())),
         }
     }
 
@@ -240,6 +246,9 @@ impl Evaluator {
                 }
             }
         }
+        if operation.waf.as_ref().is_some_and(|inspected| inspected.mode == Mode::Enforce) {
+            tally.doubts.push(Doubt::Attacks);
+        }
         Ok(())
     }
 
@@ -286,6 +295,7 @@ impl Judged {
         self.doubts.iter().copied().filter(move |doubt| match doubt {
             Doubt::Credentials => !same_identities,
             Doubt::Rules => !same_rules,
+            Doubt::Attacks => self.waf != other.waf,
             Doubt::Hidden | Doubt::Headers | Doubt::Body | Doubt::HiddenInBody => !same_contract,
         })
     }
@@ -367,6 +377,7 @@ impl Doubt {
             Self::Headers => "headers that the contract names are not recorded",
             Self::Body => "the body is not recorded",
             Self::Rules => "what a rule reads is not recorded",
+            Self::Attacks => "the bytes that rules of `waf` look at are not recorded",
             Self::HiddenInBody => "values in the body are not recorded, for they are secrets",
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use crate::addresses::Addresses;
 use crate::budget::Budget;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) bodies: Budget,
     /// Where large ones wait; as in the first snapshot.
     pub(crate) spill: Spill,
+    /// Threads that judge large bodies.
+    pub(crate) inspecting: Arc<Semaphore>,
 }
 
 // === impl Shared ===
@@ -43,6 +46,9 @@ impl Shared {
                 production: Served::new(Stage::Production, snapshot),
                 candidate: None,
             })),
+            inspecting: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            )),
             addresses: Addresses::new(),
             connections: AtomicUsize::new(0),
         }

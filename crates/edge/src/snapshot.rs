@@ -9,6 +9,7 @@ mod lists;
 mod rewrite;
 mod services;
 mod upstream;
+mod waf;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub(crate) use self::lists::{Geo, ReadPlaces, Whereabouts};
 pub(crate) use self::services::Reach;
 use self::services::ServiceRoutes;
 pub(crate) use self::upstream::Ways;
+pub(crate) use self::waf::Inspected;
 use crate::connection::Peer;
 use crate::fixed::Fixed;
 use crate::jwks::Source;
@@ -179,6 +181,8 @@ pub(crate) struct Operation {
     /// Identities of which one is needed; none if everybody may call.
     pub(crate) accepts: Vec<Arc<str>>,
     pub(crate) contract: Option<Contracted>,
+    /// Rules that look for attacks.
+    pub(crate) waf: Option<Inspected>,
     /// Bytes of a request's body.
     pub(crate) body_limit: u64,
     /// Bytes a second that a body must come with, if it passes unread by choice.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use haechi_events::{
-    ChannelMetrics, Event, InFlight, Keeping, OperationMetrics, Outcome, RequestId, Text, TraceContext,
-    VerdictRecord, redact_query,
+    ChannelMetrics, Event, InFlight, Keeping, OperationMetrics, Outcome, RequestId, RuleMatch, Text,
+    TraceContext, VerdictRecord, redact_query, redact_value,
 };
 use haechi_guard::{Mode, Principal};
 use haechi_upstream::{Reply, Sent, UpstreamError};
+use haechi_waf::{Findings, Found};
 use haechi_wire::forwarded::{ClientView, Scheme};
 use haechi_wire::{CanonicalPath, Query};
 use http::{HeaderMap, StatusCode};
@@ -34,6 +35,9 @@ pub(crate) const EVENT_STREAM: &str = "event-stream";
 
 /// Longest text of a caller in an event.
 const TEXT: usize = 512;
+
+/// Longest message, name and value of a rule that matched: there may be dozens in one event.
+const RULE_TEXT: usize = 160;
 
 /// One request's event in the making. Dropped before its end, it is recorded as aborted.
 pub(crate) struct Transaction {
@@ -243,6 +247,14 @@ impl Transaction {
         });
     }
 
+    /// Rules that look for attacks have found this.
+    pub(crate) fn inspected(&mut self, findings: Findings) {
+        self.note(|event| {
+            (event.waf_score, event.waf_outbound) = (findings.score, findings.outbound);
+            event.waf_matches = findings.found.into_iter().map(rule_match).collect();
+        });
+    }
+
     /// The bytes or their coming were wrong.
     pub(crate) fn wire(&mut self, code: &'static str, detail: &str) {
         self.note(|event| {
@@ -419,6 +431,11 @@ impl Transaction {
             self.served.counts.record(event.status, event.outcome, waited, reason);
         }
         self.channel.record(&event.traffic, event.outcome);
+        for (at, one) in event.waf_matches.iter().enumerate() {
+            if !event.waf_matches.iter().take(at).any(|before| before.rule == one.rule) {
+                self.worker.metrics().rule_matched(one.rule);
+            }
+        }
         if let (Some(keeping), Some(requests)) = (self.keeping.take(), self.worker.sink.requests()) {
             requests.keep(keeping);
         }
@@ -443,6 +460,17 @@ fn from(event: &mut Event, client: IpAddr, place: Whereabouts) {
     event.client = Some(client);
     event.country = Text::lossy(place.country.as_str().as_bytes(), 2);
     event.asn = place.asn;
+}
+
+/// A match as it is recorded: a value under its name, as far as that is no secret.
+fn rule_match(found: Found) -> RuleMatch {
+    let name = found.variable.split_once(':').map_or("", |(_, name)| name);
+    RuleMatch {
+        rule: found.rule,
+        message: Text::lossy(found.message.as_bytes(), RULE_TEXT),
+        at: Text::lossy(found.variable.as_bytes(), RULE_TEXT),
+        value: found.value.map_or(Text::EMPTY, |value| redact_value(name, &value, RULE_TEXT)),
+    }
 }
 
 fn micros(duration: Duration) -> u64 {

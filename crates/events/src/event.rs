@@ -142,6 +142,15 @@ pub struct Event {
     /// Every verdict, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<VerdictRecord>,
+    /// The anomaly score that rules gave the request.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waf_score: u64,
+    /// The anomaly score that rules gave the response.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waf_outbound: u64,
+    /// The rules that matched, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waf_matches: Vec<RuleMatch>,
     /// The entry under `identity:` that verified the credential.
     #[serde(skip_serializing_if = "is_empty")]
     pub identity: Text,
@@ -255,6 +264,22 @@ pub struct VerdictRecord {
     /// Why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+}
+
+/// A rule that matched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleMatch {
+    /// Its id.
+    pub rule: u64,
+    /// What it says.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub message: Text,
+    /// The variable that matched: `ARGS:q`.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub at: Text,
+    /// Its value: `…` for one that may be a secret or hold one, empty for one that is not told.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub value: Text,
 }
 
 // === impl VerdictRecord ===

@@ -65,6 +65,9 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
             true => format!("against it, and only in `{}`: the call went on", verdict.mode),
         };
         row(out, &verdict.guard, &what)?;
+        if verdict.guard == "waf" {
+            matches(out, event)?;
+        }
         for reason in &verdict.reasons {
             let at = reason
                 .at
@@ -112,6 +115,23 @@ fn request(out: &mut String, event: &Event) -> std::fmt::Result {
     row(out, "snapshot", &format!("{}{stage}", event.snapshot))?;
     if let Some(trace) = event.trace_id {
         row(out, "trace", trace.encode().as_str())?;
+    }
+    Ok(())
+}
+
+/// What rules found, and where.
+fn matches(out: &mut String, event: &Event) -> std::fmt::Result {
+    if event.waf_score > 0 || event.waf_outbound > 0 {
+        let response = match event.waf_outbound {
+            0 => String::new(),
+            score => format!(", of the response {score}"),
+        };
+        row(out, "", &format!("anomaly score {}{response}", event.waf_score))?;
+    }
+    for one in &event.waf_matches {
+        let at = if one.at.is_empty() { String::new() } else { format!(" at {}", one.at) };
+        let value = if one.value.is_empty() { String::new() } else { format!(" = {}", one.value) };
+        row(out, "", &format!("{}{at}{value}: {}", one.rule, one.message))?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ mod text;
 mod trace;
 
 pub use count::{Column, Counter, Counts, GROUPS, Group, UnknownColumn};
-pub use event::{Event, Kind, Outcome, VerdictRecord};
+pub use event::{Event, Kind, Outcome, RuleMatch, VerdictRecord};
 pub use explain::explain;
 pub use id::{IdText, ParseIdError, RequestId, SpanId, TraceId, random};
 pub use metrics::{
@@ -33,7 +33,7 @@ pub use metrics::{
 };
 pub use otlp::encode as encode_spans;
 pub use recorder::{Export, Options, Recorder, Sink};
-pub use redact::redact_query;
+pub use redact::{redact_query, redact_value};
 pub use requests::{Keeping, KeptRequest, RequestOptions, RequestSink};
 pub use spool::Spool;
 pub use text::Text;

@@ -66,6 +66,7 @@ pub struct Metrics {
     key_changes: Family<ActionLabels, Counter>,
     staged: Family<StageLabels, Counter>,
     rollbacks: Family<ReasonLabels, Counter>,
+    rule_matches: Family<RuleLabels, Counter>,
     unrouted: OnceLock<Arc<OperationMetrics>>,
     operations: Mutex<HashMap<(Text, Text), Arc<OperationMetrics>>>,
 }
@@ -214,6 +215,11 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    rule: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CertificateLabels {
     listener: Text,
     name: Text,
@@ -325,6 +331,7 @@ impl Default for Metrics {
             key_changes: add(list, "key_changes", "API keys created, rotated and revoked"),
             staged: add(list, "stage_requests", "Requests that canaries and staging served"),
             rollbacks: add(list, "rollbacks", "Changes taken back, by what was worse, or by hand"),
+            rule_matches: add(list, "waf_matches", "Requests that rules of `waf` matched, by rule"),
             unrouted: OnceLock::new(),
             operations: Mutex::default(),
             registry,
@@ -365,6 +372,11 @@ impl Metrics {
     /// A guard was against a request. The words are the program's, never a caller's.
     pub fn denied(&self, operation: &OperationMetrics, guard: &str, mode: &str, code: &str) {
         operation.denied(guard, mode, code);
+    }
+
+    /// A rule that looks for attacks matched a request. Ids are those of loaded rules.
+    pub fn rule_matched(&self, rule: u64) {
+        self.rule_matches.get_or_create(&RuleLabels { rule }).inc();
     }
 
     /// An upstream did not answer.

@@ -87,6 +87,14 @@ pub fn redact_query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, max: us
     text
 }
 
+/// A value as it is recorded beside its name, at most `max` bytes: `…` where it may be a secret.
+pub fn redact_value(name: &str, value: &str, max: usize) -> Text {
+    if is_secret_header(&name.to_ascii_lowercase()) || is_sensitive(name) || looks_secret(value) {
+        return Text::Static(HIDDEN);
+    }
+    Text::lossy(value.as_bytes(), max)
+}
+
 /// Whether the values of a parameter of this name are secrets.
 fn is_sensitive(name: &str) -> bool {
     // Most names are of small letters alone: nothing is copied for them.

@@ -134,6 +134,8 @@ pub struct Transaction {
     audit: bool,
     allowed: Option<Allow>,
     verdict: Verdict,
+    /// Whether rules are asked after a refusal, too.
+    observed: bool,
     would: Option<Intervention>,
     matches: Vec<Match>,
     highest: Option<Severity>,
@@ -203,6 +205,7 @@ impl Transaction {
             audit: true,
             allowed: None,
             verdict: Verdict::Pass,
+            observed: false,
             would: None,
             matches: Vec::new(),
             highest: None,
@@ -212,6 +215,12 @@ impl Transaction {
         };
         this.take_request(request);
         this
+    }
+
+    /// Asks rules on after a refusal, in this phase and the next: for hosts that only record what would be refused. What is decided stays
+    /// what it would be, unlike in detection mode, where `allow` has no effect.
+    pub fn observe(&mut self) {
+        self.observed = true;
     }
 
     /// Phase 1.
@@ -273,7 +282,7 @@ impl Transaction {
             return self.verdict.clone();
         }
         self.phase = phase;
-        let refused = self.verdict != Verdict::Pass;
+        let refused = self.verdict != Verdict::Pass && !self.observed;
         let allowed = match self.allowed {
             Some(Allow::All) => true,
             Some(Allow::Request) => phase <= 2,
@@ -300,7 +309,7 @@ impl Transaction {
     /// Whether the phase goes on after what the last rule did.
     pub(crate) fn goes_on(&self) -> bool {
         self.mode != EngineMode::Off
-            && (self.phase == 5 || self.verdict == Verdict::Pass)
+            && (self.phase == 5 || self.verdict == Verdict::Pass || self.observed)
             && (self.allowed.is_none() || self.phase == 5)
     }
 

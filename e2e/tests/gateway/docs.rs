@@ -111,6 +111,19 @@ fn the_listeners_of_the_manual_are_good() {
     }
 }
 
+/// The chapter's example: rules of one's own in the place of the Core Rule Set, with the ids and tags that are excluded.
+#[test]
+fn the_rules_against_attacks_of_the_manual_are_good() {
+    let [example] = <[String; 1]>::try_from(examples("docs/manual/waf.md")).expect("one example");
+    let spec = "openapi: 3.1.0\ninfo: { title: Shop, version: '1' }\npaths:\n  \
+        /orders: { post: { operationId: createOrder, responses: { '201': { description: made } } } }\n";
+    let rules = "SecRule ARGS \"@detectSQLi\" \"id:942100,phase:2,deny\"\n\
+        SecRule ARGS \"@detectXSS\" \"id:941100,phase:2,deny,tag:attack-xss\"\n";
+    let yaml = format!("haechi: 1\nlisten: [{{ address: \"127.0.0.1:0\" }}]\n{example}");
+    let yaml = yaml.replace("[./crs, ./own/*.conf]", "[./attacks.conf, ./own*.conf]");
+    is_good(&[("haechi.yaml", &yaml), ("shop.yaml", spec), ("attacks.conf", rules), ("own.conf", "")]);
+}
+
 /// The chapter's examples: APIs and services as they stand, operations as those of an API.
 #[test]
 fn the_protocols_of_the_manual_are_good() {

@@ -24,6 +24,9 @@ struct Level {
     lists: Option<Mode>,
     access: Option<Mode>,
     callers: Option<&'static str>,
+    waf: Option<Mode>,
+    paranoia: Option<u8>,
+    exclusion: bool,
     rule: bool,
 }
 
@@ -40,10 +43,11 @@ prop_compose! {
         (identity, limits, lists, access) in (mode(), mode(), mode(), mode()),
         callers in prop::option::of(prop::sample::select(vec!["{}", "{ allow: [x] }", "{ allow: [x, y], deny: [y] }"])),
         rule in any::<bool>(),
+        (waf, paranoia, exclusion) in (mode(), prop::option::of(1u8..=4), any::<bool>()),
     ) -> Level {
         Level {
             auth, plan, timeout, body, expose, request, response, unknown_paths, unknown_parameters, identity, limits, lists,
-            access, callers, rule,
+            access, callers, waf, paranoia, exclusion, rule,
         }
     }
 }
@@ -61,16 +65,21 @@ fn text<T: ToString>(value: Option<T>) -> Option<String> {
 
 fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
     let modes = |level: &Level| {
-        let (first, last) = (
-            [("identity", level.identity), ("limits", level.limits)],
-            [("lists", level.lists), ("access", level.access)],
-        );
-        Some(write(
-            &[first, last].concat().into_iter().map(|(name, mode)| (name, text(mode))).collect::<Vec<_>>(),
-        ))
+        let all = [
+            ("identity", level.identity),
+            ("limits", level.limits),
+            ("lists", level.lists),
+            ("access", level.access),
+            ("waf", level.waf),
+        ];
+        Some(write(&all.map(|(name, mode)| (name, text(mode)))))
     };
     let rules = |level: &Level, name: &str| {
         level.rule.then(|| format!("[{{ name: {name}, when: 'false', status: 404 }}]"))
+    };
+    let waf = |level: &Level, id: u64| {
+        let exclusions = level.exclusion.then(|| format!("[{{ rules: [{id}], reason: r }}]"));
+        Some(write(&[("paranoia", text(level.paranoia)), ("exclusions", exclusions)]))
     };
     let validate = |level: &Level, paths| {
         let both = [
@@ -94,6 +103,7 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("modes", modes(operation)),
         ("callers", text(operation.callers)),
         ("rules", rules(operation, "operation")),
+        ("waf", waf(operation, 3)),
     ]);
     let callers = api.callers;
     let api = write(&[
@@ -105,6 +115,7 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("modes", modes(api)),
         ("callers", text(callers)),
         ("rules", rules(api, "api")),
+        ("waf", waf(api, 2)),
         ("operations", Some(format!("{{ op: {operation} }}"))),
     ]);
     let identity = "{ a: { api_key: { collection: a } }, b: { api_key: { collection: b } } }";
@@ -119,6 +130,7 @@ fn yaml(all: &Level, api: &Level, operation: &Level) -> String {
         ("lists", Some("{ x: { entries: [\"10.0.0.0/8\"] }, y: { files: [y.txt] } }".into())),
         ("callers", text(all.callers)),
         ("rules", rules(all, "all")),
+        ("waf", waf(all, 1)),
     ])
 }
 
@@ -145,6 +157,8 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
     });
     let rules = [("all", all.rule), ("api", api.rule), ("operation", operation.rule)];
     let rule = |name: &str| Rule { name: name.into(), when: "false".into(), status: 404, detail: None };
+    let exclusions = [(1, all.exclusion), (2, api.exclusion), (3, operation.exclusion)];
+    let excluded = |id| WafExclusion { rules: vec![id], reason: "r".into(), ..WafExclusion::default() };
     OperationSettings {
         exposed: operation.expose != Some(false),
         auth,
@@ -162,6 +176,21 @@ fn expected(all: &Level, api: &Level, operation: &Level) -> OperationSettings {
         lists: operation.lists.or(api.lists).or(all.lists).unwrap_or(Mode::Enforce),
         callers: callers.collect(),
         access: operation.access.or(api.access).or(all.access).unwrap_or(Mode::Enforce),
+        waf: operation.waf.or(api.waf).or(all.waf).unwrap_or(Mode::Enforce),
+        waf_settings: WafSettings {
+            rules: Vec::new(),
+            paranoia: operation.paranoia.or(api.paranoia).or(all.paranoia),
+            inbound: None,
+            outbound: None,
+            exclusions: exclusions
+                .into_iter()
+                .filter(|(_, written)| *written)
+                .map(|(id, _)| excluded(id))
+                .collect(),
+            responses: false,
+            body: 1024 * 1024,
+            at_limit: AtLimit::Reject,
+        },
         rules: rules.into_iter().filter(|(_, written)| *written).map(|(name, _)| rule(name)).collect(),
         rewrite: crate::model::Rewrite::default(),
     }
@@ -212,7 +241,7 @@ proptest! {
             ways
         };
         prop_assert_eq!(ways(&there, false), ways(&back, true), "{:?} {:?}", there, back);
-        prop_assert!(there.iter().all(|change| change.kind == "plan" || change.effect != Changed), "{:?}", there);
+        prop_assert!(there.iter().all(|change| matches!(change.kind, "plan" | "waf") || change.effect != Changed), "{:?}", there);
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::fixed::target;
 use super::rewrite::rewrite;
 use super::{
-    Known, access, body_limit, body_size, compress, lists, modes, plan_choice, scheme, websocket,
+    Known, access, body_limit, body_size, compress, lists, modes, plan_choice, scheme, waf, websocket,
     written_auth,
 };
 use crate::diagnostic::Diagnostic;
@@ -91,6 +91,7 @@ fn service(node: &Node, base: &Path, known: &Known, mistakes: &mut Mistakes) -> 
         modes,
         callers: lists::callers(&fields, known, mistakes),
         rules: access::rules(&fields, mistakes),
+        waf: waf::waf(&fields, base, mistakes),
         methods,
         body,
         compress: compress(&fields, mistakes),

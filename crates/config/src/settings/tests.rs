@@ -35,13 +35,13 @@ fn minimal() -> Value {
             "upstream": upstream("http://orders"),
             "auth": ["user", "client"],
             "plan": "small",
-            "rules": [{ "name": "a", "when": "false" }],
-            "operations": { "get": { "auth": ["user"], "rules": [{ "name": "a", "when": "false" }] }, "list": { "upgrade": "websocket" } },
+            "rules": [{ "name": "a", "when": "false" }], "waf": { "rules": ["a.conf"], "exclusions": [{ "rules": [1], "reason": "r" }] },
+            "operations": { "get": { "auth": ["user"], "rules": [{ "name": "a", "when": "false" }], "waf": { "rules": ["a.conf"], "exclusions": [{ "rules": [1], "reason": "r" }] } }, "list": { "upgrade": "websocket" } },
         } },
-        "rules": [{ "name": "a", "when": "false" }],
+        "rules": [{ "name": "a", "when": "false" }], "waf": { "rules": ["a.conf"], "exclusions": [{ "rules": [1], "reason": "r" }] },
         "lists": { "office": { "entries": ["192.0.2.0/24"] }, "bad": { "entries": ["KR"] } },
         "channels": { "app": { "when": "claims.client_id == 'ios'" } },
-        "services": { "website": { "upstream": upstream("http://web"), "auth": ["user", "client"], "plan": "small", "rules": [{ "name": "a", "when": "false" }] },
+        "services": { "website": { "upstream": upstream("http://web"), "auth": ["user", "client"], "plan": "small", "rules": [{ "name": "a", "when": "false" }], "waf": { "rules": ["a.conf"], "exclusions": [{ "rules": [1], "reason": "r" }] } },
             "moved": { "prefix": "/moved", "redirect": { "to": "/new{rest}" }, "auth": "none" },
             "robots": { "path": "/robots.txt", "respond": { "status": 200, "body": "User-agent: *" }, "auth": "none" },
             "logo": { "path": "/logo.svg", "respond": { "status": 200, "body_file": "logo.svg" }, "auth": "none" },
@@ -150,13 +150,18 @@ fn other_values() -> Vec<(String, Value)> {
         ["apis/orders", "apis/orders/operations/get", "services/website"]
             .map(|at| (format!("/{at}/rewrite/{name}"), value.clone()))
     });
+    let wafs = WAF_VALUES.iter().flat_map(|(name, value)| {
+        let value: Value = serde_json::from_str(value).expect("JSON");
+        ["", "/apis/orders", "/apis/orders/operations/get", "/services/website"]
+            .map(|at| (format!("{at}/waf/{name}"), value.clone()))
+    });
     let others = others().into_iter().map(|(pointer, value)| (pointer.to_owned(), value));
     let levels = ["", "/apis/orders", "/apis/orders/operations/get", "/services/website"];
     let callers = levels.into_iter().flat_map(|at| {
         let of = |name: &str| (format!("{at}/callers/{name}"), json!(["office"]));
         [of("allow"), of("deny"), (format!("{at}/modes/lists"), json!("observe"))]
     });
-    others.chain(upstream).chain(rewrites).chain(callers).collect()
+    others.chain(upstream).chain(rewrites).chain(callers).chain(wafs).collect()
 }
 
 /// What an upstream's settings may be changed to; APIs and services have the same ones.
@@ -210,6 +215,23 @@ const REWRITE_VALUES: &[(&str, &str)] = &[
     ("request_headers/remove", r#"["X-Debug", "X-Trace"]"#),
     ("response_headers/set", r#"{ "Cache-Control": "no-store" }"#),
     ("response_headers/remove", r#"["Server"]"#),
+];
+
+/// What rules that look for attacks may be changed to, on all levels.
+const WAF_VALUES: &[(&str, &str)] = &[
+    ("rules", r#"["other.conf"]"#),
+    ("paranoia", "3"),
+    ("inbound", "9"),
+    ("outbound", "9"),
+    ("exclusions/0/rules", "[2]"),
+    ("exclusions/0/tags", r#"["other"]"#),
+    ("exclusions/0/parameter", r#""other""#),
+    ("exclusions/0/header", r#""other""#),
+    ("exclusions/0/cookie", r#""other""#),
+    ("exclusions/0/reason", r#""other""#),
+    ("responses", "true"),
+    ("body", r#""2MiB""#),
+    ("at_limit", r#""process_partial""#),
 ];
 
 fn others() -> Vec<(&'static str, Value)> {
@@ -297,6 +319,10 @@ fn others() -> Vec<(&'static str, Value)> {
         ("/apis/orders/operations/get/modes/access", json!("observe")),
         ("/services/website/modes/access", json!("observe")),
         ("/modes/access", json!("observe")),
+        ("/apis/orders/modes/waf", json!("observe")),
+        ("/apis/orders/operations/get/modes/waf", json!("observe")),
+        ("/services/website/modes/waf", json!("observe")),
+        ("/modes/waf", json!("observe")),
         ("/apis/orders/rules/0/name", json!("b")),
         ("/apis/orders/rules/0/when", json!("true")),
         ("/apis/orders/rules/0/status", json!(404)),
@@ -409,6 +435,7 @@ fn the_settings_that_change_are_all_there_are() {
                 "services",
                 "rules",
                 "parts",
+                "exclusions",
             ];
             for at in 1..keys.len() {
                 if above.contains(&keys[at - 1]) {

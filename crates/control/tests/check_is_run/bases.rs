@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 /// Files that the configurations name.
-pub(crate) const FILES: [&str; 9] = [
+pub(crate) const FILES: [&str; 10] = [
     "items.yaml",
     "tls.pem",
     "tls.key",
@@ -15,6 +15,7 @@ pub(crate) const FILES: [&str; 9] = [
     "office.txt",
     "country.mmdb",
     "asn.mmdb",
+    "attacks.conf",
 ];
 
 const SPEC: &str = r#"
@@ -41,6 +42,7 @@ const OFFICE: &str = "# the office\n192.0.2.0/24\nKR\nAS4766\n";
 
 const COUNTRY: &[u8] = include_bytes!("../../../lists/tests/data/country.mmdb");
 const ASN: &[u8] = include_bytes!("../../../lists/tests/data/asn.mmdb");
+const ATTACKS: &str = "SecRule ARGS \"@detectSQLi\" \"id:1,phase:2,deny,tag:attack-sqli\"\n";
 
 /// The files' contents.
 pub(crate) struct Contents([Vec<u8>; FILES.len()]);
@@ -59,6 +61,7 @@ impl Contents {
             OFFICE.as_bytes(),
             COUNTRY,
             ASN,
+            ATTACKS.as_bytes(),
         ];
         Self(files.map(<[u8]>::to_vec))
     }
@@ -141,7 +144,7 @@ pub(crate) fn bases() -> [Value; 3] {
                     "headers": { "Cache-Control": "no-cache" }, "content_type": "text/plain", "body": "User-agent: *" } },
                 "closed": { "prefix": "/closed", "auth": "none", "respond": { "status": 503, "body_file": "items.yaml" } } },
             "telemetry": { "otlp": { "endpoint": "http://[::1]:1/otlp", "sample": "1%" } },
-            "modes": { "identity": "enforce", "access": "observe", "lists": "enforce" },
+            "modes": { "identity": "enforce", "access": "observe", "lists": "enforce", "waf": "off" },
             "geo": { "country": "./country.mmdb", "asn": "./asn.mmdb" },
             "lists": {
                 "office": { "entries": ["127.0.0.0/8", "2001:db8::/32", "NO", "AS64500"], "files": ["./office.txt"] },
@@ -164,6 +167,8 @@ pub(crate) fn bases() -> [Value; 3] {
                 "batch": { "when": "request.path.startsWith('/v1')" } },
             "rules": [{ "name": "app-reads", "when": "channel == 'app' && request.method == 'DELETE'", "then": "deny", "status": 405,
                 "detail": "The app deletes nothing." }],
+            "waf": { "rules": ["attacks.conf"], "paranoia": 2, "inbound": 7, "outbound": 5, "responses": true, "body": "64KiB", "at_limit": "process_partial",
+                "exclusions": [{ "rules": [1], "parameter": "note.*", "reason": "free text" }, { "tags": ["attack-sqli"], "header": "X-Query", "cookie": "q", "reason": "a query language" }] },
             "apis": { "items": {
                 "openapi": "./items.yaml", "host": "*.pizza.example", "base_path": "/v1", "scheme": "http", "auth": "none", "compress": "off",
                 "rewrite": { "strip_prefix": "/v1", "add_prefix": "/internal", "host": "keep",

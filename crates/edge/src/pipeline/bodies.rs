@@ -40,6 +40,14 @@ pub(super) struct Outgoing {
     pub(super) decoded: bool,
 }
 
+/// A response's body, to be judged.
+pub(super) enum Read {
+    /// All of it: as it is sent, and as it is judged.
+    Whole { sent: Bytes, plain: Bytes },
+    /// It cannot be judged: it is too long, or nobody here can decode it.
+    Unread(AnswerBody),
+}
+
 /// What a response depends on, of its request.
 pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
@@ -49,7 +57,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Call<'_> {
-    /// Reads and judges the body where the contract asks for it; else lets it pass as it comes. What was judged is what
+    /// Reads and judges the body where the contract or rules ask for it; else lets it pass as it comes. What was judged is what
     /// is sent: a body that was decoded for it is sent decoded.
     pub(super) async fn body(
         &mut self,
@@ -61,7 +69,9 @@ impl Call<'_> {
         if body.declared().is_some_and(|declared| declared > limit) {
             return Err(self.body_failed(&BodyError::TooLarge { limit }));
         }
-        if !operation.contract.as_ref().is_some_and(|contract| contract.inspects_body) {
+        let contracted = operation.contract.as_ref().is_some_and(|contract| contract.inspects_body);
+        if !contracted && !self.inspects_body(operation) {
+            self.inspect_body(operation, Coded::Plain, &Bytes::new()).await?;
             // Who speaks gRPC may have nothing to say for long.
             let idle = if self.grpc { self.snapshot.tunnels.idle } else { self.snapshot.timeouts.body };
             let (body, progress) =
@@ -78,7 +88,10 @@ impl Call<'_> {
         let (bytes, body) =
             held(whole, coded, limit, &shared.bodies).await.map_err(|error| self.body_failed(&error))?;
         self.transaction.received(&bytes);
-        judge::body(operation, headers, coded, &bytes, self)?;
+        if contracted {
+            judge::body(operation, headers, coded, &bytes, self)?;
+        }
+        self.inspect_body(operation, coded, &bytes).await?;
         Ok(Outgoing { body, progress: None, decoded: matches!(coded, Coded::Once(_)) })
     }
 
@@ -138,10 +151,14 @@ impl Call<'_> {
         let idle = upstream.body_idle;
         let idle = if live || self.grpc { idle.max(self.snapshot.tunnels.idle) } else { idle };
         let mut body = PassingBody::pass(body, reply.lease, Patience { idle, until: asked.deadline, live });
+        let readable = !(bodiless || live || self.grpc || head.status == StatusCode::PARTIAL_CONTENT);
         if let Some(contract) = operation.contract.as_ref().filter(|contract| contract.response != Mode::Off)
-            && !(bodiless || live || self.grpc || head.status == StatusCode::PARTIAL_CONTENT)
+            && readable
         {
             body = self.judge_response(operation, contract, &head, body).await?;
+        }
+        if self.inspection.as_ref().is_some_and(|inspection| inspection.wants_response()) {
+            body = self.inspect_response(operation, &head, body, readable).await?;
         }
         if operation.compress != Compress::Off && !self.grpc {
             let all = operation.compress == Compress::All;
@@ -213,34 +230,11 @@ impl Call<'_> {
         head: &http::response::Parts,
         body: AnswerBody,
     ) -> Result<AnswerBody, Problem> {
-        let coded = Coded::read(head.headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes));
-        if coded == Coded::Unknown {
-            return Ok(body);
-        }
+        let (whole, plain) = match self.read_response(&head.headers, body).await? {
+            Read::Whole { sent, plain } => (sent, plain),
+            Read::Unread(body) => return Ok(body),
+        };
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let budget = &self.worker.shared.bodies;
-        let whole = match body.gather(INSPECTED_RESPONSE, budget).await {
-            Gathered::Whole(whole) => whole,
-            Gathered::TooLong(body) => return Ok(body),
-            Gathered::Failed(error) => {
-                self.transaction.wire(error.code(), "the response ended early");
-                return Err(upstream_broken("The service behind the gateway broke off its response."));
-            }
-        };
-        let plain = match coded {
-            Coded::Once(coding) if !whole.is_empty() => {
-                match decode(coding, &whole, INSPECTED_RESPONSE as u64, budget).await {
-                    Ok(plain) => plain,
-                    // Longer than what is judged, decoded: it passes unjudged like any other that is.
-                    Err(DecodeError::TooLarge | DecodeError::NoMemory) => return Ok(AnswerBody::Full(whole)),
-                    Err(error @ (DecodeError::Malformed | DecodeError::Bomb)) => {
-                        self.transaction.wire(error.code(), "the response cannot be decoded");
-                        return Err(upstream_broken("The service's response cannot be decoded."));
-                    }
-                }
-            }
-            _ => whole.clone(),
-        };
         let violations = contract.operation.validate_response(head.status.as_u16(), content_type, &plain);
         if violations.is_empty() {
             return Ok(AnswerBody::Full(whole));
@@ -254,6 +248,44 @@ impl Call<'_> {
         };
         judge::denied(operation, "contract-response", contract.response, denial, self)?;
         Ok(AnswerBody::Full(whole))
+    }
+
+    /// Reads a response that is to be judged.
+    pub(super) async fn read_response(
+        &mut self,
+        headers: &HeaderMap,
+        body: AnswerBody,
+    ) -> Result<Read, Problem> {
+        let coded = Coded::read(headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes));
+        if coded == Coded::Unknown {
+            return Ok(Read::Unread(body));
+        }
+        let budget = &self.worker.shared.bodies;
+        let whole = match body.gather(INSPECTED_RESPONSE, budget).await {
+            Gathered::Whole(whole) => whole,
+            Gathered::TooLong(body) => return Ok(Read::Unread(body)),
+            Gathered::Failed(error) => {
+                self.transaction.wire(error.code(), "the response ended early");
+                return Err(upstream_broken("The service behind the gateway broke off its response."));
+            }
+        };
+        let plain = match coded {
+            Coded::Once(coding) if !whole.is_empty() => {
+                match decode(coding, &whole, INSPECTED_RESPONSE as u64, budget).await {
+                    Ok(plain) => plain,
+                    // Longer than what is judged, decoded: it passes unjudged like any other that is.
+                    Err(DecodeError::TooLarge | DecodeError::NoMemory) => {
+                        return Ok(Read::Unread(AnswerBody::Full(whole)));
+                    }
+                    Err(error @ (DecodeError::Malformed | DecodeError::Bomb)) => {
+                        self.transaction.wire(error.code(), "the response cannot be decoded");
+                        return Err(upstream_broken("The service's response cannot be decoded."));
+                    }
+                }
+            }
+            _ => whole.clone(),
+        };
+        Ok(Read::Whole { sent: whole, plain })
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a configuration to a snapshot. `check` and `run` both come through here: what one refuses, the other does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,8 @@ use haechi_access::Rules;
 use haechi_config::model::{self, Auth, BodyLimit, Identity, JwksSource, Per};
 use haechi_config::plan::{OperationView, Operations};
 use haechi_config::{
-    Config, Diagnostic, Diagnostics, OperationSettings, api_defaults, effective, service_settings,
+    Config, Diagnostic, Diagnostics, OperationSettings, WafSettings, api_defaults, effective,
+    service_settings,
 };
 use haechi_contract::{ApiIndex, Contract, HeadOptions, RouterBuilder};
 use haechi_expr::Expression;
@@ -19,6 +20,7 @@ use haechi_identity::{
 };
 use haechi_limits::{LimitsGuard, Plan, Plans, Rate};
 use haechi_lists::List;
+use haechi_waf::Waf;
 use haechi_wire::{CanonicalPath, h1};
 use http::{HeaderName, Method};
 
@@ -49,7 +51,7 @@ pub(super) struct Compiler<'a> {
     files: Vec<PathBuf>,
     pub(super) digest: blake3::Hasher,
     contracts: Operations,
-    wrong: Option<Diagnostics>,
+    pub(super) wrong: Option<Diagnostics>,
     begins: Vec<Begin>,
     /// Lists by name.
     pub(super) lists: HashMap<String, Arc<List>>,
@@ -57,6 +59,10 @@ pub(super) struct Compiler<'a> {
     pub(super) conditions: HashMap<String, Arc<Expression>>,
     /// What expressions speak of: principals hold no other claims.
     pub(super) claims: Vec<String>,
+    /// Rules that look for attacks, and what tells them apart.
+    pub(super) wafs: HashMap<WafSettings, (Arc<Waf>, Arc<str>)>,
+    /// What was refused, where that could be told more than once.
+    pub(super) told: HashSet<String>,
 }
 
 /// Where an API begins.
@@ -99,6 +105,8 @@ impl Snapshot {
             lists: HashMap::new(),
             conditions: HashMap::new(),
             claims: Vec::new(),
+            wafs: HashMap::new(),
+            told: HashSet::new(),
         };
         compiler.file(config.file().to_owned());
         compiler.digest.update(config.text().as_bytes());
@@ -107,6 +115,7 @@ impl Snapshot {
         compiler.lists = compiler.lists();
         let channels = compiler.channels();
         compiler.conditions();
+        compiler.load_wafs();
         let identities = compiler.identities();
         let plans = compiler.plans();
         let mut router = RouterBuilder::new();
@@ -383,6 +392,7 @@ impl Compiler<'_> {
                             settings.validate_request != Mode::Off || settings.validate_response != Mode::Off
                         })
                         .map(|operation| contracted(&settings, operation)),
+                    waf: self.waf(&settings),
                     body_limit: self.body_limit(&settings),
                     rate: self.body_rate(&settings),
                     compress: settings.compress,
@@ -453,6 +463,7 @@ impl Compiler<'_> {
             guards: self.guards(&settings, identities, plans, rules.as_ref()),
             rules,
             contract: None,
+            waf: self.waf(&settings),
             body_limit: self.body_limit(&settings),
             rate: self.body_rate(&settings),
             compress: settings.compress,

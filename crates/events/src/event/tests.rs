@@ -29,7 +29,7 @@ proptest! {
 
 fn event() -> impl Strategy<Value = Event> {
     let numbers = (any::<u128>(), any::<[u64; 8]>(), any::<[u16; 2]>(), any::<Option<u16>>(), any::<bool>());
-    let texts = proptest::collection::vec(text(), 38);
+    let texts = proptest::collection::vec(text(), 42);
     let addresses = (any::<Option<IpAddr>>(), any::<Option<SocketAddr>>());
     let ids = (any::<Option<u128>>(), any::<[Option<u64>; 3]>());
     let words = (0..2usize, 0..4usize);
@@ -78,6 +78,9 @@ fn event() -> impl Strategy<Value = Event> {
                 traffic: text(),
                 country: text(),
                 asn: statuses[0].into(),
+                waf_score: numbers[0],
+                waf_outbound: numbers[1],
+                waf_matches: vec![RuleMatch { rule: numbers[2], message: text(), at: text(), value: text() }],
                 user_agent: text(),
                 content_type: text(),
                 request_bytes: numbers[4],

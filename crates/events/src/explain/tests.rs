@@ -67,6 +67,36 @@ refused with 400 by contract: minimum
 }
 
 #[test]
+fn what_rules_found_is_told_with_their_verdict() {
+    use crate::event::RuleMatch;
+    let one = |rule, at: &'static str, value: &'static str, message: &'static str| RuleMatch {
+        rule,
+        at: at.into(),
+        value: value.into(),
+        message: message.into(),
+    };
+    let event = Event {
+        verdicts: vec![VerdictRecord::denied(
+            "waf",
+            Mode::Observe,
+            vec![Reason::new("waf-rule", "score 10")],
+        )],
+        waf_score: 10,
+        waf_outbound: 4,
+        waf_matches: vec![one(942_100, "ARGS:q", "1' or\u{1b}", "SQL"), one(7, "QUERY_STRING", "", "more")],
+        ..Event::default()
+    };
+    let told = explain(&event);
+    let expected = "  waf        against it, and only in `observe`: the call went on
+             anomaly score 10, of the response 4
+             942100 at ARGS:q = 1' or\u{fffd}: SQL
+             7 at QUERY_STRING: more
+             waf-rule: score 10
+";
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
 fn a_forwarded_call_is_told_in_the_order_of_time() {
     let event = Event {
         id: "0192f0c1-6f5e-7a31-8c5d-2b9e4d7f1a60".parse().expect("an id"),
