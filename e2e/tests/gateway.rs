@@ -28,6 +28,8 @@ mod keys;
 mod lifecycle;
 #[path = "gateway/lists.rs"]
 mod lists;
+#[path = "gateway/mirror.rs"]
+mod mirror;
 #[path = "gateway/pages.rs"]
 mod pages;
 #[path = "gateway/proxy_protocol.rs"]

@@ -21,8 +21,8 @@ pub use fixed::{Content, Destination, Origin, Place, Redirect, Respond, Target};
 pub use lists::{CallerList, Callers, Geo, ListEntry};
 pub use rewrite::{Fact, Group, HeaderChanges, HostRewrite, PathRewrite, Pattern, Rewrite};
 pub use upstream::{
-    Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamPart, UpstreamProtocol,
-    UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
+    Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamMirror, UpstreamPart,
+    UpstreamProtocol, UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
 };
 pub use waf::{AtLimit, Waf, WafExclusion, WafSource};
 

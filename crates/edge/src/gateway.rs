@@ -18,7 +18,7 @@ use crate::handshakes::{FailureCount, HandshakeCount};
 use crate::jwks::JwksStatus;
 use crate::lasting::Lasting;
 use crate::shared::Shared;
-use crate::snapshot::{Listener, Snapshot, SplitStatus};
+use crate::snapshot::{Listener, MirrorStatus, Snapshot, SplitStatus};
 use crate::stage::{Canary, Candidate, Dealing, Served, Serving, Stage};
 use crate::worker::{self, Command};
 
@@ -79,6 +79,8 @@ pub struct EdgeStatus {
     pub upstreams: Vec<UpstreamStatus>,
     /// What production sends elsewhere of them.
     pub splits: Vec<SplitStatus>,
+    /// Where production sends copies of calls.
+    pub mirrors: Vec<MirrorStatus>,
 }
 
 /// An address cannot be listened to, or a thread cannot be started.
@@ -203,6 +205,7 @@ impl Gateway {
             certificates: self.certificates(),
             upstreams: self.shared.lasting.upstreams.status(),
             splits: self.shared.serving.load().production.snapshot.splits(),
+            mirrors: self.shared.serving.load().production.snapshot.mirrors(),
         }
     }
 

@@ -13,6 +13,7 @@ use haechi_upstream::Registry;
 use crate::gateway::GatewayError;
 use crate::handshakes::Handshakes;
 use crate::jwks::Jwks;
+use crate::mirror::Courier;
 use crate::snapshot::ReadPlaces;
 use crate::tls::{self, Tickets};
 use crate::wafs::Wafs;
@@ -29,6 +30,7 @@ pub struct Lasting {
     pub upstreams: Arc<Registry>,
     /// The proofs of possession that were used.
     pub(crate) proofs: Arc<Proofs>,
+    pub(crate) mirrors: Courier,
     pub(crate) jwks: Arc<Jwks>,
     pub(crate) acme: Arc<Acme>,
     pub(crate) handshakes: Handshakes,
@@ -54,7 +56,9 @@ impl Lasting {
         let upstreams = Registry::start().map_err(|source| {
             GatewayError::new("cannot start the thread that attends to upstreams", source)
         })?;
-        Self::with(keys, metrics, jwks, acme, upstreams)
+        let mirrors = Courier::start(metrics.clone())
+            .map_err(|source| GatewayError::new("cannot start the thread that mirrors calls", source))?;
+        Self::with(keys, metrics, jwks, acme, upstreams, mirrors)
     }
 
     /// For checking a configuration: nothing is fetched, nothing is known.
@@ -68,6 +72,7 @@ impl Lasting {
             Jwks::idle(),
             Acme::idle(tls::provider()),
             Registry::idle(),
+            Courier::idle(),
         )
     }
 
@@ -77,6 +82,7 @@ impl Lasting {
         jwks: Arc<Jwks>,
         acme: Arc<Acme>,
         upstreams: Arc<Registry>,
+        mirrors: Courier,
     ) -> Result<Arc<Self>, GatewayError> {
         let tickets = tls::tickets().map_err(|error| {
             GatewayError::new("cannot make keys for session tickets", std::io::Error::other(error))
@@ -92,6 +98,7 @@ impl Lasting {
             metrics,
             proofs,
             upstreams,
+            mirrors,
             jwks,
             acme,
             handshakes: Handshakes::default(),

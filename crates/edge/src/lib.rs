@@ -32,6 +32,7 @@ mod handshakes;
 mod judge;
 mod jwks;
 mod lasting;
+mod mirror;
 mod pipeline;
 mod proxy;
 mod replay;
@@ -62,5 +63,5 @@ pub use handshakes::{FailureCount, HandshakeCount, UpstreamCount, is_post_quantu
 pub use jwks::JwksStatus;
 pub use lasting::Lasting;
 pub use replay::{Difference, Evaluator, EvaluatorError, Replay, Report, Unjudged};
-pub use snapshot::{PartStatus, Snapshot, SplitStatus};
+pub use snapshot::{MirrorStatus, PartStatus, Snapshot, SplitStatus};
 pub use stage::{Dealing, Served, Stage};

@@ -284,6 +284,13 @@ impl Call<'_> {
             sent
         };
         let again = || spare.as_ref().and_then(OutBody::again).map(build);
+        if let Some(mirror) = &ways.mirror
+            && offer.is_none()
+            && let Some(body) = mirror.takes(&request.method, spare.as_ref())
+        {
+            let (head, _) = build(OutBody::Empty).into_parts();
+            self.worker.shared.lasting.mirrors.take(mirror, &target, head, body);
+        }
         self.transaction.sending();
         let pools = &self.worker.pools;
         let mut dealt = ways.deal(principal.as_deref(), self.client);

@@ -227,6 +227,17 @@ pub struct PartStatus {
     pub share: u16,
 }
 
+/// Where copies of an upstream's calls go.
+#[derive(Clone, Debug, Serialize)]
+pub struct MirrorStatus {
+    /// The API or service.
+    pub name: String,
+    /// Of a thousand calls.
+    pub share: u16,
+    /// Of calls with these.
+    pub methods: Vec<String>,
+}
+
 /// How an operation becomes a WebSocket connection.
 pub(crate) struct WebSocket {
     /// Web sites that may open one; all if empty.
@@ -288,21 +299,38 @@ impl Snapshot {
         self.services.iter().map(|service| &*service.operation.api)
     }
 
-    /// How upstreams are split, by the names of their APIs and services.
-    pub(crate) fn splits(&self) -> Vec<SplitStatus> {
+    /// Where the calls of each API and service go that are sent on, by its name.
+    fn ways(&self) -> impl Iterator<Item = (&str, &Ways)> {
         let apis = self.apis.iter().filter_map(|api| api.operations.first().or(api.fallback.as_ref()));
         let operations = apis.chain(self.services.iter().map(|service| &service.operation));
-        operations
-            .filter_map(|operation| match &operation.target {
-                Target::Upstream(ways) => Some((operation, ways.split.as_deref()?)),
-                Target::Fixed(_) => None,
+        operations.filter_map(|operation| match &operation.target {
+            Target::Upstream(ways) => Some((&*operation.api, ways)),
+            Target::Fixed(_) => None,
+        })
+    }
+
+    /// Where copies go.
+    pub(crate) fn mirrors(&self) -> Vec<MirrorStatus> {
+        self.ways()
+            .filter_map(|(name, ways)| Some((name, ways.mirror.as_deref()?)))
+            .map(|(name, mirror)| MirrorStatus {
+                name: name.to_owned(),
+                share: mirror.share,
+                methods: mirror.methods().iter().map(ToString::to_string).collect(),
             })
-            .map(|(operation, split)| {
+            .collect()
+    }
+
+    /// How upstreams are split.
+    pub(crate) fn splits(&self) -> Vec<SplitStatus> {
+        self.ways()
+            .filter_map(|(name, ways)| Some((name, ways.split.as_deref()?)))
+            .map(|(name, split)| {
                 let part = |name: &str, share| PartStatus { name: name.to_owned(), share };
                 let taken: u16 = split.parts().iter().map(|part| part.share).sum();
                 let mut parts = vec![part(MAIN, 1000 - taken.min(1000))];
                 parts.extend(split.parts().iter().map(|one| part(&one.name, one.share)));
-                SplitStatus { name: operation.api.to_string(), sticky: split.sticky(), parts }
+                SplitStatus { name: name.to_owned(), sticky: split.sticky(), parts }
             })
             .collect()
     }

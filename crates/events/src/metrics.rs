@@ -43,6 +43,7 @@ pub struct Metrics {
     upstream_breaker: Family<BreakerLabels, Gauge>,
     split_sent: Family<PartLabels, Counter>,
     split_left: Family<PartLabels, Counter>,
+    mirrored: Family<MirrorLabels, Counter>,
     tls: Family<TlsLabels, Counter>,
     tls_failures: Family<CauseLabels, Counter>,
     connections_refused: Counter,
@@ -174,6 +175,12 @@ struct PartLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MirrorLabels {
+    upstream: Text,
+    outcome: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TlsLabels {
     listener: Text,
     version: Text,
@@ -279,6 +286,11 @@ impl Default for Metrics {
                 list,
                 "split_fallbacks",
                 "Calls of a part that went to main, for the part could not have them",
+            ),
+            mirrored: add(
+                list,
+                "mirror_requests",
+                "Copies of calls: sent, failed (no answer, or 5xx), and dropped for want of room",
             ),
             tls: add(list, "tls_handshakes", "TLS handshakes by what was agreed on"),
             tls_failures: add(list, "tls_handshakes_failed", "TLS handshakes that failed, by cause"),
@@ -397,6 +409,12 @@ impl Metrics {
     /// A call of a part went to main instead.
     pub fn split_left(&self, upstream: &Arc<str>, part: Text) {
         self.split_left.get_or_create(&PartLabels { upstream: upstream.into(), part }).inc();
+    }
+
+    /// A call was copied: `sent`, `failed` or `dropped`.
+    pub fn mirrored(&self, upstream: &Arc<str>, outcome: &'static str) {
+        let labels = MirrorLabels { upstream: upstream.into(), outcome: outcome.into() };
+        self.mirrored.get_or_create(&labels).inc();
     }
 
     /// Upstreams are looked at anew: those that are gone are told no more.

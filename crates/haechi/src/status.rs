@@ -85,6 +85,16 @@ fn shown(state: &State) -> String {
     for split in edge["splits"].as_array().into_iter().flatten() {
         out += &shown_split(split);
     }
+    for mirror in edge["mirrors"].as_array().into_iter().flatten() {
+        let methods: Vec<_> =
+            mirror["methods"].as_array().into_iter().flatten().filter_map(|one| one.as_str()).collect();
+        out += &format!(
+            "\nmirror      {}: {}% of {}",
+            mirror["name"].as_str().unwrap_or_default(),
+            mirror["share"].as_f64().unwrap_or_default() / 10.0,
+            methods.join(", ")
+        );
+    }
     if !last.message.is_empty() {
         out += &format!("\n\n{}", last.message.trim_end());
     }

@@ -33,6 +33,8 @@ pub struct SiteSpec {
     pub check: Option<Check>,
     /// How often its name is resolved again.
     pub refresh: Duration,
+    /// Whether only copies of calls go there: how they do says nothing to calls.
+    pub copies: bool,
 }
 
 /// An endpoint alive.
@@ -68,7 +70,7 @@ impl SiteSpec {
     /// For this endpoint, without checks.
     pub fn new(endpoint: &Endpoint, protocol: Protocol, tls: ClientTls, refresh: Duration) -> Self {
         let (host, port, scheme) = (endpoint.host().into(), endpoint.port(), endpoint.scheme());
-        Self { host, port, scheme, protocol, tls, check: None, refresh }
+        Self { host, port, scheme, protocol, tls, check: None, refresh, copies: false }
     }
 }
 
@@ -192,6 +194,20 @@ mod tests {
             let answer = self.0.lock().unwrap().remove(0);
             Box::pin(async { answer })
         }
+    }
+
+    #[test]
+    fn how_copies_do_says_nothing_of_the_same_address_for_calls() {
+        let endpoint = Endpoint::new(Scheme::Http, "192.0.2.1", 80, "").unwrap();
+        let tls = ClientTls::web_roots().unwrap();
+        let calls = SiteSpec::new(&endpoint, Protocol::Http1, tls, Duration::ZERO);
+        let copies = SiteSpec { copies: true, ..calls.clone() };
+        let registry = crate::Registry::idle();
+        let site = |spec: &SiteSpec| registry.site(spec.clone(), &endpoint);
+        let (one, other) = (site(&calls), site(&copies));
+        assert!(Arc::ptr_eq(&one, &site(&calls)));
+        other.peers()[0].health.failed("503", false);
+        assert_eq!((one.peers()[0].health.failures(), other.peers()[0].health.failures()), (0, 1));
     }
 
     #[test]

@@ -162,7 +162,7 @@ fn the_services_of_the_manual_are_good() {
 #[test]
 fn the_upstreams_of_the_manual_are_good() {
     let examples = examples("docs/manual/upstreams.md");
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         let upstream = example.trim_end().replace('\n', "\n    ");
         let rest =

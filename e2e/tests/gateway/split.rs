@@ -51,6 +51,7 @@ fn each_part_gets_its_share_of_some_thousand_calls_exactly() {
     let callers: Vec<_> = (0..4).map(caller).collect();
     let good: usize = callers.into_iter().map(|caller| caller.join().expect("a caller that ends")).sum();
     assert_eq!(good, 4000);
+    eventually("all are counted", || main.served() + green.served() + next.served() == 4000);
     assert_eq!((main.served(), green.served(), next.served()), (2980, 1000, 20));
     assert_eq!(["main", "green", "next"].map(|part| sent_to(&gateway, part)), [2980, 1000, 20]);
     let status = String::from_utf8_lossy(&gateway.verb(&["status"]).stdout).into_owned();

@@ -612,6 +612,7 @@ fn what_a_split_cannot_be_is_told_where_it_stands() {
         (green("0.55%"), "0.55%", "a share is told to a tenth of a percent"),
         (green("10"), "10, urls", "expected a percentage"),
         (green("10%").replace("green:", "main:"), "main: { share", "`main` has a meaning of its own"),
+        (green("10%").replace("green:", "mirror:"), "mirror: { share", "`mirror` has a meaning of its own"),
         (
             format!("{{ parts: {{ a: {{ share: 60%, {url} }}, b: {{ share: 40.1%, {url} }} }} }}"),
             "40.1%",
@@ -642,4 +643,27 @@ fn what_a_split_cannot_be_is_told_where_it_stands() {
         let split = config.apis[0].1.upstream.split.as_ref().expect("a split");
         assert_eq!(format!("{}%", f64::from(split.parts[0].1.share) / 10.0), share);
     }
+}
+
+#[test]
+fn what_a_mirror_cannot_be_is_told_where_it_stands() {
+    let from = "timeout: 800ms }";
+    let url = "urls: [\"http://a\"]";
+    for (mirror, place, message) in [
+        ("{ share: 5% }".to_owned(), "mirror", "the field `urls` is missing"),
+        ("{ urls: [] }".to_owned(), "[] }", "expected at least one URL"),
+        (format!("{{ {url}, share: 100.5% }}"), "100.5%", "expected a percentage"),
+        (format!("{{ {url}, share: 0.01% }}"), "0.01%", "a share is told to a tenth of a percent"),
+        (format!("{{ {url}, methods: [] }}"), "[] }", "expected at least one method"),
+        (format!("{{ {url}, methods: [GET, TRACE] }}"), "TRACE", "expected `GET`"),
+    ] {
+        let to = format!("timeout: 800ms, mirror: {mirror} }}");
+        let (line, column, text, _) = mistake(from, &to);
+        assert_eq!((line, column), position(from, &to, place), "{mirror}");
+        assert!(text.contains(message), "{mirror}: {text}");
+    }
+    let text = GOOD.replacen(from, &format!("timeout: 800ms, mirror: {{ {url} }} }}"), 1);
+    let config = parse(&text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let mirror = config.apis[0].1.upstream.mirror.as_ref().expect("a mirror");
+    assert_eq!((mirror.share, mirror.methods.join(" ")), (1000, "GET HEAD".to_owned()));
 }

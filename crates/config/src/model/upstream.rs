@@ -36,6 +36,8 @@ pub struct Upstream {
     pub tls: UpstreamTls,
     /// What of the calls goes elsewhere.
     pub split: Option<UpstreamSplit>,
+    /// Where calls go once more, for nobody's answer.
+    pub mirror: Option<UpstreamMirror>,
 }
 
 /// What of the calls goes elsewhere than to the upstream's own addresses.
@@ -65,6 +67,17 @@ pub struct UpstreamPart {
     pub share: u16,
     /// One or more.
     pub urls: Vec<WeightedUrl>,
+}
+
+/// Where calls go once more, for nobody's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamMirror {
+    /// One or more.
+    pub urls: Vec<WeightedUrl>,
+    /// Of a thousand calls.
+    pub share: u16,
+    /// Of calls with these.
+    pub methods: Vec<String>,
 }
 
 /// An address and its share of the calls.

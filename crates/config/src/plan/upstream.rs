@@ -2,7 +2,8 @@
 
 use super::{At, Changes, maybe};
 use crate::model::{
-    Sticky, Upstream, UpstreamPart, UpstreamProtocol, UpstreamRetries, UpstreamSplit, WeightedUrl,
+    Sticky, Upstream, UpstreamMirror, UpstreamPart, UpstreamProtocol, UpstreamRetries, UpstreamSplit,
+    WeightedUrl,
 };
 use crate::value::{HttpUrl, show_duration};
 
@@ -32,6 +33,13 @@ impl Changes {
         self.ejection_and_health(at, a, b);
         self.upstream_tls(at, a, b);
         self.split(at, a.split.as_ref(), b.split.as_ref());
+        let mirror = |mirror: &Option<UpstreamMirror>| {
+            let show = |UpstreamMirror { urls, share, methods }: &UpstreamMirror| {
+                format!("{} of {} to {}", thousandths(*share), methods.join(", "), self::urls(urls))
+            };
+            maybe(mirror.as_ref().map(show))
+        };
+        self.changed("upstream", at, "mirror", (a.mirror.clone(), b.mirror.clone()), mirror);
     }
 
     fn split(&mut self, at: At<'_>, a: Option<&UpstreamSplit>, b: Option<&UpstreamSplit>) {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::section;
 use crate::model::{
-    Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamPart, UpstreamProtocol,
-    UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
+    Sticky, Upstream, UpstreamBreaker, UpstreamEjection, UpstreamHealth, UpstreamMirror, UpstreamPart,
+    UpstreamProtocol, UpstreamRetries, UpstreamSplit, UpstreamTls, WeightedUrl,
 };
 use crate::reader::{Fields, Mistakes, Share, list, names, scalar, word};
-use crate::settings;
+use crate::settings::{self, METHODS};
 use crate::tree::{Node, Value};
 use crate::value;
 
@@ -17,6 +17,9 @@ const PARTS: usize = 8;
 
 /// What the parts leave.
 const MAIN: &str = "main";
+
+/// What stands where the name of a part would, for the mirror.
+const MIRROR: &str = "mirror";
 
 pub(super) fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream> {
     let fields = Fields::open(node, &settings::UPSTREAM, mistakes);
@@ -38,6 +41,7 @@ pub(super) fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream>
     let health = fields.get("health").map(|node| health(node, mistakes));
     let tls = tls(&section(&fields, "tls", &settings::UPSTREAM_TLS, mistakes), mistakes);
     let split = fields.get("split").map(|node| split(node, mistakes));
+    let mirror = fields.get("mirror").map(|node| mirror(node, mistakes));
     Some(Upstream {
         urls,
         protocol: protocol?,
@@ -60,6 +64,10 @@ pub(super) fn upstream(node: &Node, mistakes: &mut Mistakes) -> Option<Upstream>
         tls: tls?,
         split: match split {
             Some(split) => Some(split?),
+            None => None,
+        },
+        mirror: match mirror {
+            Some(mirror) => Some(mirror?),
             None => None,
         },
     })
@@ -100,7 +108,7 @@ fn split(node: &Node, mistakes: &mut Mistakes) -> Option<UpstreamSplit> {
         word(node, &words, mistakes)
     });
     let node = fields.require("parts", mistakes)?;
-    let entries = names(node, &[MAIN], mistakes);
+    let entries = names(node, &[MAIN, MIRROR], mistakes);
     if entries.is_empty() && matches!(node.value, Value::Map(_) | Value::Null) {
         mistakes.value(node.place, "expected at least one part");
     }
@@ -111,15 +119,8 @@ fn split(node: &Node, mistakes: &mut Mistakes) -> Option<UpstreamSplit> {
     let mut parts = Vec::new();
     for (key, node) in entries {
         let fields = Fields::open(node, &settings::UPSTREAM_PART, mistakes);
-        let share = fields.required::<Share>("share", mistakes);
-        let share = share.and_then(|share| {
-            let thousandths = thousandths(share);
-            if thousandths.is_none() {
-                let message = "a share is told to a tenth of a percent, as in `0.5%`";
-                mistakes.value(fields.place_of("share"), message);
-            }
-            thousandths
-        });
+        let written = fields.require("share", mistakes).is_some();
+        let share = if written { share(&fields, mistakes) } else { None };
         // The one that does not fit any more is told, and what comes after it.
         taken += share.unwrap_or_default();
         if taken > 1000 {
@@ -138,12 +139,38 @@ fn split(node: &Node, mistakes: &mut Mistakes) -> Option<UpstreamSplit> {
     Some(UpstreamSplit { sticky, parts })
 }
 
-/// A share in thousandths, if it can be told so.
-fn thousandths(Share(share): Share) -> Option<u16> {
+fn mirror(node: &Node, mistakes: &mut Mistakes) -> Option<UpstreamMirror> {
+    let fields = Fields::open(node, &settings::UPSTREAM_MIRROR, mistakes);
+    let (urls, share) = (urls(&fields, mistakes), share(&fields, mistakes));
+    let methods = match fields.get("methods") {
+        None => vec!["GET", "HEAD"],
+        Some(node) => {
+            let nodes = list(node, true, mistakes);
+            if nodes.is_empty() && matches!(node.value, Value::List(_)) {
+                mistakes.value(node.place, "expected at least one method");
+            }
+            let words = METHODS.map(|method| (method, method));
+            nodes.into_iter().filter_map(|node| word(node, &words, mistakes)).collect()
+        }
+    };
+    let mut methods: Vec<_> = methods.into_iter().map(str::to_owned).collect();
+    methods.sort();
+    methods.dedup();
+    Some(UpstreamMirror { urls, share: share?, methods })
+}
+
+/// `share` in thousandths, or its default.
+fn share(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<u16> {
+    let Share(share) = fields.scalar("share", mistakes)?;
     let exact = share * 1000.0;
     let whole = exact.round();
+    if (exact - whole).abs() > 1e-6 {
+        let message = "a share is told to a tenth of a percent, as in `0.5%`";
+        mistakes.value(fields.place_of("share"), message);
+        return None;
+    }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 1")]
-    ((exact - whole).abs() < 1e-6).then_some(whole as u16)
+    Some(whole as u16)
 }
 
 fn retries(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<UpstreamRetries> {

@@ -16,6 +16,7 @@ fn upstream(url: &str) -> Value {
         "tls": { "ca": "file:ca", "cert": "file:a", "key": "file:b" },
         "breaker": { "failures": "50%" },
         "health": { "path": "/up" },
+        "mirror": { "urls": ["http://mirror"] },
         "split": { "parts": { "green": { "share": "10%", "urls": ["http://green"] } } },
     })
 }
@@ -198,6 +199,9 @@ const UPSTREAM_VALUES: &[(&str, &str)] = &[
     ("tls/name", r#""other.example""#),
     ("tls/pins", r#"["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"#),
     ("tls/ca", r#""file:other""#),
+    ("mirror/urls", r#"["http://other"]"#),
+    ("mirror/share", r#""5%""#),
+    ("mirror/methods", r#"["GET", "POST"]"#),
     ("split/sticky", r#""principal""#),
     ("split/parts/green/share", r#""10.1%""#),
     ("split/parts/green/urls", r#"["http://other"]"#),

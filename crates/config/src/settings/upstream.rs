@@ -1,6 +1,6 @@
 //! Where calls go: the settings that APIs and services share.
 
-use super::{Form, Section, setting};
+use super::{Form, METHODS, Section, setting};
 
 pub(crate) static UPSTREAM: Section = Section {
     settings: &[
@@ -58,6 +58,12 @@ pub(crate) static UPSTREAM: Section = Section {
             "",
             "What of the calls goes to another version of the service; nothing if not set.",
         ),
+        setting(
+            "mirror",
+            Form::Section(&UPSTREAM_MIRROR),
+            "",
+            "Where copies of calls go, for nobody's answer; nowhere if not set.",
+        ),
     ],
 };
 
@@ -76,6 +82,24 @@ pub(crate) static UPSTREAM_SPLIT: Section = Section {
             Form::Names(&Form::Section(&UPSTREAM_PART)),
             "",
             "One to eight parts by name. What they leave is `main`, the addresses of `urls`. Required.",
+        ),
+    ],
+};
+
+pub(crate) static UPSTREAM_MIRROR: Section = Section {
+    settings: &[
+        setting(
+            "urls",
+            URLS,
+            "",
+            "Its addresses; how it is spoken to and trusted is as with the upstream. It sees what that sees, tokens and cookies included. Required.",
+        ),
+        setting("share", Form::Percent, "100%", "Of the calls that can be copied, as in `5%` or `0.5%`."),
+        setting(
+            "methods",
+            Form::List(&Form::Word(&METHODS)),
+            "[GET, HEAD]",
+            "Methods of calls that are copied. Others change what is behind the mirror, too.",
         ),
     ],
 };

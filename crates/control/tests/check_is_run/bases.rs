@@ -88,6 +88,7 @@ fn upstream() -> Value {
         "health": { "path": "/well", "interval": "30s", "timeout": "1s", "healthy": 1, "unhealthy": 2, "expect": [200, 204] },
         "tls": { "ca": "file:ca.pem", "cert": "file:tls.pem", "key": "secret:tls-key", "name": "localhost",
                  "pins": ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] },
+        "mirror": { "urls": ["http://[::1]:1/copy"], "share": "5%", "methods": ["GET", "POST"] },
         "split": { "sticky": "principal", "parts": {
             "green": { "share": "10%", "urls": ["http://[::1]:1"] },
             "next": { "share": "0.5%", "urls": [{ "url": "http://[::1]:1/next", "weight": 2 }] } } },

@@ -11,6 +11,7 @@ use haechi_upstream::{
 };
 
 use super::compile::Compiler;
+use crate::mirror::Mirror;
 use crate::split::{Dealt, Part, Split};
 
 /// In what an upstream and its parts are alike.
@@ -18,6 +19,7 @@ struct Alike<'a> {
     settings: &'a model::Upstream,
     tls: ClientTls,
     check: Option<Check>,
+    copies: bool,
 }
 
 /// Where the calls of an API or a service go.
@@ -26,6 +28,8 @@ pub(crate) struct Ways {
     main: Arc<Upstream>,
     /// What of them goes elsewhere.
     pub(crate) split: Option<Arc<Split>>,
+    /// Where copies of them go.
+    pub(crate) mirror: Option<Arc<Mirror>>,
 }
 
 // === impl Ways ===
@@ -48,7 +52,7 @@ impl Compiler<'_> {
             Some(check) => Some(check?),
             None => None,
         };
-        let alike = Alike { settings, tls, check };
+        let alike = Alike { settings, tls, check, copies: false };
         let main = self.addresses(&path, name, &settings.urls, &alike);
         let mut split = None;
         if let Some(settings) = &settings.split {
@@ -61,7 +65,14 @@ impl Compiler<'_> {
             let parts = parts.collect();
             split = Some(Arc::new(Split::new(name, settings, parts)));
         }
-        Some(Ways { main: Arc::new(main), split })
+        let mirror = settings.mirror.as_ref().map(|mirror| {
+            let alike = Alike { check: None, copies: true, ..alike };
+            let mut upstream = self.addresses(&path, &format!("{name}/mirror"), &mirror.urls, &alike);
+            upstream.retries.max = 0;
+            upstream.breaker = None;
+            Arc::new(Mirror::new(name, mirror, upstream))
+        });
+        Some(Ways { main: Arc::new(main), split, mirror })
     }
 
     /// The addresses of an upstream or a part of one; in all else parts are alike.
@@ -70,7 +81,7 @@ impl Compiler<'_> {
         path: &[&str],
         name: &str,
         urls: &[model::WeightedUrl],
-        Alike { settings, tls, check }: &Alike<'_>,
+        Alike { settings, tls, check, copies }: &Alike<'_>,
     ) -> Upstream {
         let protocol = match settings.protocol {
             model::UpstreamProtocol::Http1 => Protocol::Http1,
@@ -83,7 +94,8 @@ impl Compiler<'_> {
             match Endpoint::new(scheme, &url.host, url.port, &url.path) {
                 Ok(endpoint) => {
                     let spec = SiteSpec::new(&endpoint, protocol, tls.clone(), settings.refresh);
-                    let site = registry.site(SiteSpec { check: check.clone(), ..spec }, &endpoint);
+                    let site =
+                        registry.site(SiteSpec { check: check.clone(), copies: *copies, ..spec }, &endpoint);
                     targets.push(Target { endpoint, weight: *weight, site });
                 }
                 Err(error) => self.refuse(path, Diagnostic::new("upstream", error.to_string())),
