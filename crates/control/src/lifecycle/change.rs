@@ -102,6 +102,17 @@ impl Change {
 
     /// From now on the files of what serves count, as they are now.
     fn watch_files(&mut self) {
+        let files = self.files();
+        self.watch.set(files);
+    }
+
+    /// The same, as they were when they were read.
+    fn keep_watching(&mut self) {
+        let files = self.files();
+        self.watch.keep(files);
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
         let mut files = self.production.snapshot.files.clone();
         let candidate = self.candidate.iter().flat_map(|candidate| &candidate.made.snapshot.files);
         for file in candidate.chain([&self.own]) {
@@ -109,7 +120,7 @@ impl Change {
                 files.push(file.clone());
             }
         }
-        self.watch.set(files);
+        files
     }
 
     /// What production served over the last window, and how long that is.
@@ -139,6 +150,7 @@ impl Lifecycle {
             }
             _ => None,
         };
+        let is_own = promoted.is_none() && request.file.as_deref().is_none_or(|file| file == self.config);
         let (made, sources, note) = match promoted {
             Some(made) => {
                 let note = if change.watch.is_changed() {
@@ -210,7 +222,8 @@ impl Lifecycle {
                 },
             });
             change.is_last_good = false;
-            change.watch_files();
+            // A file may have changed since it was read.
+            if is_own { change.keep_watching() } else { change.watch_files() }
         }
         let decision = Decision {
             who,
@@ -234,10 +247,13 @@ impl Lifecycle {
     /// Compiles a file, or the gateway's own.
     fn compile(&self, change: &mut Change, file: Option<&Path>) -> Result<(Made, Sources), String> {
         let file = file.unwrap_or(&self.config);
+        if file == self.config {
+            change.watch.begin();
+        }
         let made = Made::from_disk(file, &self.config, self.listen, &self.lasting);
         if file == self.config {
             // Also when it was refused: mending it is noticed.
-            change.watch_files();
+            change.keep_watching();
             change.files_changed = false;
             change.disk = made.as_ref().map(|(made, _)| made.manifest.clone()).unwrap_or_default();
             change.is_last_good = made.is_err();
