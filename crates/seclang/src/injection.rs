@@ -1,5 +1,8 @@
 //! SQL and script injection, found by the grammar of what is injected. Behind a trait, so that another detector can take its place.
 
+mod script;
+mod sql;
+
 /// Finds injected SQL and scripts.
 pub trait InjectionDetector: Send + Sync {
     /// The fingerprint of the SQL that is injected.
@@ -9,26 +12,20 @@ pub trait InjectionDetector: Send + Sync {
     fn script(&self, value: &[u8]) -> bool;
 }
 
-/// [`InjectionDetector`] by the crate `libinjectionrs`, a port of libinjection.
+/// [`InjectionDetector`] by libinjection's grammars. SQL is read by this crate, in time that grows with the value and with nothing else; the words and fingerprints are
+/// libinjection's, as the crate `libinjectionrs` holds them. Scripts are read by that crate, where a gate cannot prove that there is none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Libinjection;
 
 impl InjectionDetector for Libinjection {
     fn sql(&self, value: &[u8]) -> Option<String> {
-        if is_word(value) {
-            return None;
-        }
-        let result = libinjectionrs::detect_sqli(value);
-        result.is_injection().then(|| result.fingerprint.map(|print| print.to_string()).unwrap_or_default())
+        sql::detect(value)
     }
 
     fn script(&self, value: &[u8]) -> bool {
-        // Without a tag or an assignment the tokenizer never meets what it looks for.
-        memchr::memchr2(b'<', b'=', value).is_some() && libinjectionrs::detect_xss(value).is_injection()
+        script::may_be_one(value) && libinjectionrs::detect_xss(value).is_injection()
     }
 }
 
-/// One bare word is one token, and no fingerprint of one word is an injection: such values cost nothing.
-pub(crate) fn is_word(value: &[u8]) -> bool {
-    value.first().is_none_or(u8::is_ascii_alphabetic) && value.iter().all(u8::is_ascii_alphanumeric)
-}
+#[cfg(test)]
+mod tests;
