@@ -1,7 +1,8 @@
-//! Measures the engine: `bench --rules PATH… [--plain] [--rounds N] [--paranoia N] [--case NAME]`.
+//! Measures the engine: `bench --rules PATH… [--plain] [--rounds N] [--paranoia N] [--case NAME]`, or writes the requests: `bench --write FOLDER`.
 //!
-//! Prints for each request the median and the 99th percentile in microseconds of phases 1 and 2, warm and with everything forgotten that the engine remembers
-//! between transactions. Automata that patterns build lazily stay warm in both.
+//! Prints for each request the median and the 99th percentile in microseconds of phases 1 and 2: `warm`, the same request again and again; `fresh`, with values
+//! that never came before under the names that come each time; `cold`, with everything forgotten that the engine remembers between transactions. Automata that
+//! patterns build lazily stay warm in all three.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a tool for a terminal")]
 
@@ -10,10 +11,11 @@ use std::time::Instant;
 
 use haechi_seclang::{FileSystem, Request, Rules, Verdict};
 
+#[derive(Clone)]
 struct Case {
     name: &'static str,
     method: &'static str,
-    target: &'static str,
+    target: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
@@ -35,6 +37,7 @@ fn main() {
                 paranoia = arguments.next().and_then(|text| text.parse().ok()).expect("a paranoia level")
             }
             "--plain" => plain = true,
+            "--write" => return write(arguments.next().expect("a folder").as_ref()),
             "--case" => only = arguments.next().expect("the beginning of a request's name"),
             _ => paths.push(argument),
         }
@@ -53,24 +56,41 @@ fn main() {
     });
     println!("loaded in {} ms", began.elapsed().as_millis());
     println!(
-        "{:<28} {:>10} {:>10} {:>12} {:>12}  verdict",
-        "request", "median µs", "p99 µs", "cold median", "cold p99"
+        "{:<20} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  verdict",
+        "request, µs", "warm", "p99", "fresh", "p99", "cold", "p99"
     );
-    for case in cases().into_iter().filter(|case| case.name.starts_with(&only)) {
+    for (index, case) in cases(0).into_iter().enumerate().filter(|(_, case)| case.name.starts_with(&only)) {
         let mut verdict = Verdict::Pass;
         let rounds = if case.body.len() > 8_000 { rounds / 4 } else { rounds }.max(20);
         let warm = measure(rounds, || verdict = run(&rules, &case, plain), || {});
+        let (mut salt, fresh) = (0, std::cell::RefCell::new(case.clone()));
+        let renew = || {
+            salt += 1;
+            fresh.replace(cases(salt).swap_remove(index));
+        };
+        let fresh = measure(rounds, || verdict = run(&rules, &fresh.borrow(), plain), renew);
         let cold = measure(rounds, || verdict = run(&rules, &case, plain), || rules.forget());
         let told = if verdict == Verdict::Pass { "pass".to_owned() } else { format!("{verdict:?}") };
         println!(
-            "{:<28} {:>10.1} {:>10.1} {:>12.1} {:>12.1}  {told}",
-            case.name, warm.0, warm.1, cold.0, cold.1
+            "{:<20} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1}  {told}",
+            case.name, warm.0, warm.1, fresh.0, fresh.1, cold.0, cold.1
         );
+    }
+}
+
+/// The requests as they are sent, for other engines.
+fn write(folder: &std::path::Path) {
+    for (index, case) in cases(0).into_iter().enumerate() {
+        let mut raw = format!("{} {} HTTP/1.1\r\n", case.method, case.target);
+        case.headers.iter().for_each(|(name, value)| raw += &format!("{name}: {value}\r\n"));
+        let raw = [raw.as_bytes(), b"\r\n", &case.body].concat();
+        std::fs::write(folder.join(format!("{index}.http")), raw).expect("the folder is there");
     }
 }
 
 fn measure(rounds: usize, mut run: impl FnMut(), mut before: impl FnMut()) -> (f64, f64) {
     for _ in 0..rounds / 10 + 3 {
+        before();
         run();
     }
     let mut times: Vec<f64> = (0..rounds)
@@ -114,7 +134,8 @@ fn begin(rules: &Arc<Rules>, request: &Request<'_>, plain: bool) -> haechi_secla
     rules.begin(request)
 }
 
-fn cases() -> Vec<Case> {
+/// With a salt, every value is one that never was.
+fn cases(salt: usize) -> Vec<Case> {
     let headers = |content: Option<&str>, length: usize| {
         let mut list = vec![
             ("Host", "api.pizza.example".to_owned()),
@@ -122,7 +143,7 @@ fn cases() -> Vec<Case> {
             ("Accept", "application/json".to_owned()),
             ("Accept-Language", "en-GB,en;q=0.9".to_owned()),
             ("Accept-Encoding", "gzip, br".to_owned()),
-            ("X-Request-Id", "7f3c9a52-61d4-4f0e-9a38-0c3f4b1d2e55".to_owned()),
+            ("X-Request-Id", format!("7f3c9a52-61d4-4f0e-9a38-{:012x}", salt * 0x9e37_79b9 + 0x0c3f)),
             ("Authorization", "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ1MTIzIn0.c2lnbmF0dXJl".to_owned()),
             ("Connection", "keep-alive".to_owned()),
         ];
@@ -135,7 +156,7 @@ fn cases() -> Vec<Case> {
     let post = |name, content: &str, body: Vec<u8>| Case {
         name,
         method: "POST",
-        target: "/v1/orders?channel=app&lang=en",
+        target: "/v1/orders?channel=app&lang=en".to_owned(),
         headers: headers(Some(content), body.len()),
         body,
     };
@@ -143,13 +164,13 @@ fn cases() -> Vec<Case> {
         Case {
             name: "GET, 8 headers",
             method: "GET",
-            target: "/v1/menu/pizzas?size=large&page=2",
+            target: format!("/v1/menu/pizzas?size=large{}&page={}", letters(salt, 0), salt + 2),
             headers: headers(None, 0),
             body: Vec::new(),
         },
-        post("POST, 1 KB JSON", "application/json", order(1_024)),
-        post("POST, 16 KB JSON", "application/json", order(16 * 1_024)),
-        post("POST, 64 KB form", "application/x-www-form-urlencoded", form(64 * 1_024)),
+        post("POST, 1 KB JSON", "application/json", order(1_024, salt)),
+        post("POST, 16 KB JSON", "application/json", order(16 * 1_024, salt)),
+        post("POST, 64 KB form", "application/x-www-form-urlencoded", form(64 * 1_024, salt)),
     ]
 }
 
@@ -170,11 +191,22 @@ const WORDS: &[&str] = &[
     "gluten-free",
 ];
 
-fn word(number: usize) -> &'static str {
-    WORDS.get(number % WORDS.len()).copied().unwrap_or_default()
+fn word(number: usize, salt: usize) -> String {
+    WORDS.get(number % WORDS.len()).copied().unwrap_or_default().to_owned() + &letters(salt, number)
 }
 
-fn order(size: usize) -> Vec<u8> {
+/// Three letters that tell salts and numbers apart.
+fn letters(salt: usize, number: usize) -> String {
+    let mut mixed = salt.wrapping_mul(0x9e37_79b9).wrapping_add(number.wrapping_mul(0x85eb_ca6b)) >> 3;
+    let letter = |_| {
+        let letter = char::from(b'a' + u8::try_from(mixed % 26).unwrap_or_default());
+        mixed /= 26;
+        letter
+    };
+    if salt == 0 { String::new() } else { (0..3).map(letter).collect() }
+}
+
+fn order(size: usize, salt: usize) -> Vec<u8> {
     let mut text = String::from("{\"customer\":{\"id\":\"c-10293\",\"name\":\"Anna Schmidt\"},\"items\":[");
     let mut number = 0;
     while text.len() + 90 < size {
@@ -183,8 +215,8 @@ fn order(size: usize) -> Vec<u8> {
         }
         text.push_str(&format!(
             "{{\"sku\":\"pz-{number}\",\"name\":\"{}\",\"note\":\"{}\",\"quantity\":{}}}",
-            word(number),
-            word(number * 5 + 2),
+            word(number, salt),
+            word(number * 5 + 2, salt),
             number % 4 + 1
         ));
         number += 1;
@@ -193,11 +225,11 @@ fn order(size: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn form(size: usize) -> Vec<u8> {
+fn form(size: usize, salt: usize) -> Vec<u8> {
     let mut text = String::from("customer=c-10293");
     let mut number = 0;
     while text.len() + 80 < size {
-        let value = word(number * 3 + 1).replace('&', "%26").replace('+', "%2B").replace(' ', "+");
+        let value = word(number * 3 + 1, salt).replace('&', "%26").replace('+', "%2B").replace(' ', "+");
         text.push_str(&format!("&item_{number}_name={value}&item_{number}_quantity={}", number % 4 + 1));
         number += 1;
     }

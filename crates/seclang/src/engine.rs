@@ -16,25 +16,29 @@
 
 mod bits;
 mod gate;
+mod generations;
 mod plan;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::bits::Bits;
+use self::generations::Generations;
 use self::plan::PhasePlan;
+use crate::hash::Keyed;
 use crate::names::{Collection, Transform};
 use crate::program::{PHASES, Program};
 use crate::rules::Rules;
-use crate::texts::TextId;
+use crate::texts::{TextId, Texts};
 use crate::transaction::{Found, Transaction};
 
 /// The most shortlists that are kept. The Core Rule Set on mixed traffic makes some hundreds.
 const SHORTLISTS: usize = 8_192;
-/// The most names of values of which it is kept who looks at them.
-const NAMES: usize = 8_192;
-/// The longest such name, in bytes.
-const NAME: usize = 64;
+/// The most names of values of which it is kept who looks at them, and the most values of which it is kept what matches; twice as many for a while. Names, header
+/// values and the words of an API come again with each call.
+const REMEMBERED: usize = 4_096;
+/// The longest such name or value, in bytes: what is longer seldom comes again.
+const LENGTH: usize = 64;
 /// The most groups of rules that look at the same values. Beyond it a value is looked at by all: slower, never wrong.
 const CLASSES: usize = 1_024;
 /// The most tables that are kept: one for each thread that is inside a phase.
@@ -51,8 +55,11 @@ pub(crate) struct Engine {
 struct Memory {
     classes: Vec<Arc<Bits>>,
     class_of: HashMap<(u8, Arc<Bits>), u32>,
-    by_name: HashMap<(u8, Collection, Vec<u8>), u32>,
-    shortlists: HashMap<(u32, usize, u64), Arc<Shortlist>>,
+    /// Who looks at values of a name.
+    names: Generations<(u8, Collection), u32>,
+    /// Which units match a value, for those who look at it.
+    matches: Generations<u32, Box<[u32]>>,
+    shortlists: HashMap<(u32, usize, u64), Arc<Shortlist>, Keyed>,
     work: Work,
 }
 
@@ -66,11 +73,11 @@ struct Shortlist {
 #[derive(Default)]
 struct Work {
     /// Texts whose units are known: a range of `hits`.
-    done: hashbrown::HashMap<(u32, TextId), (u32, u32)>,
+    done: hashbrown::HashMap<(u32, TextId), (u32, u32), Keyed>,
     hits: Vec<u32>,
     stack: Vec<(usize, TextId)>,
     /// Literals found in a text: a set of units.
-    found: hashbrown::HashMap<TextId, Arc<Bits>>,
+    found: hashbrown::HashMap<TextId, Arc<Bits>, Keyed>,
     candidates: Vec<(u32, Found)>,
     values: Vec<Found>,
 }
@@ -168,9 +175,6 @@ impl Memory {
             // Classes are part of a shortlist's name: they go together.
             *self = Self::default();
         }
-        if self.by_name.len() > NAMES {
-            self.by_name.clear();
-        }
         let phase = transaction.phase;
         for (collection, interest) in &plan.interests {
             work.values.clear();
@@ -182,7 +186,7 @@ impl Memory {
                 let class = match shared {
                     Some(class) => class,
                     None => {
-                        self.class_by_name(phase, *collection, interest, transaction.texts.get(one.key), plan)
+                        self.class_by_name(phase, *collection, interest, &transaction.texts, one.key, plan)
                     }
                 };
                 let (from, to) = self.decide(&mut work, transaction, rules, plan, class, one.value);
@@ -208,18 +212,18 @@ impl Memory {
         phase: u8,
         collection: Collection,
         interest: &plan::Interest,
-        key: &[u8],
+        texts: &Texts,
+        key: TextId,
         plan: &PhasePlan,
     ) -> u32 {
-        if key.len() > NAME {
-            return self.class(phase, interest.of(key), plan);
-        }
-        let name = (phase, collection, key.to_ascii_lowercase());
-        if let Some(class) = self.by_name.get(&name) {
+        let (name, hash) = (texts.get(key), texts.hash(key));
+        if let Some(class) = self.names.get((phase, collection), hash, name) {
             return *class;
         }
-        let class = self.class(phase, interest.of(key), plan);
-        self.by_name.insert(name, class);
+        let class = self.class(phase, interest.of(name), plan);
+        if name.len() <= LENGTH {
+            self.names.put((phase, collection), hash, name, class);
+        }
         class
     }
 
@@ -235,8 +239,34 @@ impl Memory {
         class
     }
 
-    /// The units of a class that a text may match: a range of the hits.
+    /// The units of a class that match a text: a range of the hits.
     fn decide(
+        &mut self,
+        work: &mut Work,
+        transaction: &mut Transaction,
+        rules: &Rules,
+        plan: &PhasePlan,
+        class: u32,
+        text: TextId,
+    ) -> (u32, u32) {
+        let hash = transaction.texts.hash(text);
+        if let Some(known) = self.matches.get(class, hash, transaction.texts.get(text)) {
+            let from = u32::try_from(work.hits.len()).unwrap_or(u32::MAX);
+            work.hits.extend_from_slice(known);
+            return (from, u32::try_from(work.hits.len()).unwrap_or(u32::MAX));
+        }
+        let (from, to) = self.find_out(work, transaction, rules, plan, class, text);
+        // Where there was no room for what transformations make, the answer is no answer.
+        let bytes = transaction.texts.get(text);
+        if bytes.len() <= LENGTH && !transaction.texts.full {
+            let own = work.hits.get(usize::try_from(from).unwrap_or_default()..).unwrap_or_default();
+            let own = own.get(..usize::try_from(to - from).unwrap_or_default()).unwrap_or_default();
+            self.matches.put(class, hash, bytes, own.into());
+        }
+        (from, to)
+    }
+
+    fn find_out(
         &mut self,
         work: &mut Work,
         transaction: &mut Transaction,

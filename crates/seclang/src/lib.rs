@@ -51,6 +51,7 @@ mod engine;
 mod error;
 #[cfg(feature = "ftw")]
 pub mod ftw;
+mod hash;
 mod injection;
 mod load;
 mod macros;

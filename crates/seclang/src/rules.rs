@@ -1,6 +1,5 @@
 //! Rules, loaded and ready.
 
-use std::hash::RandomState;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +23,6 @@ pub struct Rules {
     notices: Vec<Notice>,
     store: Arc<dyn Store>,
     texts: Mutex<Vec<Texts>>,
-    hasher: RandomState,
 }
 
 /// Gathers what rules are made from.
@@ -86,7 +84,7 @@ impl Rules {
 
     pub(crate) fn take_texts(&self) -> Texts {
         let kept = self.texts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| Texts::new(self.hasher.clone()))
+        kept.unwrap_or_else(Texts::fresh)
     }
 
     pub(crate) fn give_texts(&self, mut texts: Texts) {
@@ -151,7 +149,6 @@ impl RulesBuilder<'_> {
             notices,
             store: self.store,
             texts: Mutex::new(Vec::new()),
-            hasher: RandomState::new(),
         }))
     }
 }

@@ -1,9 +1,10 @@
 //! The texts of a transaction: each distinct one once, with what is cheap to know of it.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 use hashbrown::{HashMap, HashTable};
 
+use crate::hash::Keyed;
 use crate::names::Transform;
 use crate::signature::Signature;
 use crate::transform;
@@ -21,9 +22,7 @@ pub(crate) struct Texts {
     bytes: Vec<u8>,
     spans: Vec<Span>,
     index: HashTable<u32>,
-    /// Keyed anew for each process: texts are chosen by callers.
-    hasher: RandomState,
-    steps: HashMap<(TextId, Transform), TextId>,
+    steps: HashMap<(TextId, Transform), TextId, Keyed>,
     scratch: Vec<u8>,
     /// Whether a text was left out because of [`TEXTS`].
     pub(crate) full: bool,
@@ -34,6 +33,7 @@ struct Span {
     start: u32,
     end: u32,
     signature: Signature,
+    hash: u64,
 }
 
 // === impl TextId ===
@@ -50,13 +50,12 @@ impl TextId {
 // === impl Texts ===
 
 impl Texts {
-    pub(crate) fn new(hasher: RandomState) -> Self {
+    pub(crate) fn fresh() -> Self {
         let mut texts = Self {
             bytes: Vec::with_capacity(4_096),
             spans: Vec::with_capacity(256),
             index: HashTable::with_capacity(256),
-            hasher,
-            steps: HashMap::new(),
+            steps: HashMap::default(),
             scratch: Vec::new(),
             full: false,
         };
@@ -92,8 +91,13 @@ impl Texts {
         self.spans.get(id.index()).map_or(Signature::EMPTY, |span| span.signature)
     }
 
+    /// The same for equal texts, in every transaction of the process.
+    pub(crate) fn hash(&self, id: TextId) -> u64 {
+        self.spans.get(id.index()).map_or(0, |span| span.hash)
+    }
+
     pub(crate) fn intern(&mut self, text: &[u8]) -> TextId {
-        let hash = self.hasher.hash_one(text);
+        let hash = Keyed.hash_one(text);
         let (spans, bytes) = (&self.spans, &self.bytes);
         let text_of = |at: &u32| {
             let span = usize::try_from(*at).ok().and_then(|at| spans.get(at));
@@ -112,11 +116,12 @@ impl Texts {
             self.full = true;
             return TextId::EMPTY;
         }
-        let hasher = &self.hasher;
-        self.index.insert_unique(hash, at, |at| hasher.hash_one(text_of(at)));
+        let known =
+            |at: &u32| usize::try_from(*at).ok().and_then(|at| spans.get(at)).map_or(0, |span| span.hash);
+        self.index.insert_unique(hash, at, known);
         self.bytes.extend_from_slice(text);
         let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        self.spans.push(Span { start, end, signature: Signature::of(text) });
+        self.spans.push(Span { start, end, signature: Signature::of(text), hash });
         TextId(at)
     }
 

@@ -122,6 +122,8 @@ pub struct Transaction {
     /// Targets that `ctl` took away.
     pub(crate) narrowed: Vec<(Vec<u32>, Arc<Looked>)>,
     pub(crate) matched: Vec<(Vec<u8>, TextId)>,
+    /// Memory for the values of a link.
+    pub(crate) gathered: Vec<Found>,
     pub(crate) captures: Vec<Vec<u8>>,
     pub(crate) told: Told,
     persistent: Vec<Persistent>,
@@ -193,6 +195,7 @@ impl Transaction {
             removed: HashSet::new(),
             narrowed: Vec::new(),
             matched: Vec::new(),
+            gathered: Vec::new(),
             captures: Vec::with_capacity(CAPTURES),
             told: Told::default(),
             persistent: Vec::new(),

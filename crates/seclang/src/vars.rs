@@ -1,9 +1,11 @@
 //! Named values that rules write: TX and the persistent collections.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+
+use crate::hash::Keyed;
 
 /// The most variables of one collection: rules write one for each header and argument, which are bounded themselves.
 pub(crate) const VARIABLES: usize = 4_096;
@@ -19,7 +21,6 @@ pub struct Vars {
     base: Option<Arc<Vars>>,
     entries: Vec<Entry>,
     index: HashTable<u32>,
-    hasher: RandomState,
 }
 
 #[derive(Clone, Debug)]
@@ -59,9 +60,9 @@ impl Vars {
             Some(lower) => {
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
-                self.hasher.hash_one(&*lower)
+                Keyed.hash_one(&*lower)
             }
-            None => self.hasher.hash_one(name.to_ascii_lowercase().as_slice()),
+            None => Keyed.hash_one(name.to_ascii_lowercase().as_slice()),
         }
     }
 
@@ -101,13 +102,13 @@ impl Vars {
         let hash = self.hash(name);
         let name = name.get(..name.len().min(VALUE)).unwrap_or_default();
         self.entries.push(Entry { name: name.to_vec(), value });
-        let (entries, hasher) = (&self.entries, &self.hasher);
+        let entries = &self.entries;
         self.index.insert_unique(hash, at, |at| {
             let name = usize::try_from(*at)
                 .ok()
                 .and_then(|at| entries.get(at))
                 .map(|entry| entry.name.to_ascii_lowercase());
-            hasher.hash_one(name.unwrap_or_default().as_slice())
+            Keyed.hash_one(name.unwrap_or_default().as_slice())
         });
     }
 

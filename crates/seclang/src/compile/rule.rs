@@ -45,11 +45,15 @@ pub(super) fn compile(
             .find(|kind| wanted(kind))
     };
     let outcome = outcome(first, &draft.defaults);
-    let flag = |wanted: fn(&ActionKind) -> Option<bool>, otherwise| {
-        let both = first.actions.iter().rev().chain(draft.defaults.iter().rev());
-        both.map(|action| &action.kind).find_map(wanted).unwrap_or(otherwise)
-    };
-    let log = flag(|kind| if let ActionKind::Log(on) = kind { Some(*on) } else { None }, true);
+    let (mut log, mut audit) = (true, true);
+    for action in draft.defaults.iter().chain(&first.actions) {
+        match action.kind {
+            // `nolog` is `noauditlog` too, whatever was said before.
+            ActionKind::Log(on) => (log, audit) = (on, on),
+            ActionKind::AuditLog(on) => audit = on,
+            _ => {}
+        }
+    }
     let status = match own(&|kind| matches!(kind, ActionKind::Status(_))) {
         Some(ActionKind::Status(status)) => *status,
         _ if matches!(outcome, Outcome::Redirect(_)) => 302,
@@ -75,7 +79,7 @@ pub(super) fn compile(
         outcome,
         status,
         log,
-        audit: flag(|kind| if let ActionKind::AuditLog(on) = kind { Some(*on) } else { None }, log),
+        audit,
         msg: first.find(|kind| if let ActionKind::Msg(text) = kind { Some(text.clone()) } else { None }),
         logdata: first
             .find(|kind| if let ActionKind::LogData(text) = kind { Some(text.clone()) } else { None }),

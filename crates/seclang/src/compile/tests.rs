@@ -182,3 +182,14 @@ SecRule TX:1 \"@streq a\" \"id:3,phase:2,pass,log\"";
     assert_eq!(ids(text, "/?a=bx"), Vec::<u64>::new());
     assert_eq!(ids(text, "/?a=c"), [3]);
 }
+
+/// `auditlog` of `SecDefaultAction`, as in the Core Rule Set's setup, made every gate one that leaves a trace: nothing was folded, and all paranoia levels' rules
+/// were looked at in advance.
+#[test]
+fn nolog_is_noauditlog_whatever_the_defaults_say() {
+    let defaults = "SecDefaultAction \"phase:1,log,auditlog,pass\"\n";
+    let text = format!("{defaults}SecAction \"id:1,phase:1,nolog,setvar:tx.level=1\"\n");
+    assert_eq!(folds(&text), [Fold::Gone]);
+    let text = format!("{text}SecAction \"id:2,phase:1,nolog,auditlog\"\nSecAction \"id:3,phase:1\"");
+    assert_eq!(ids(&text, "/"), [2, 3]);
+}

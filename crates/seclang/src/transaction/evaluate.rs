@@ -59,13 +59,17 @@ impl Transaction {
             }
             return true;
         }
-        let mut found = Vec::new();
-        match candidates {
-            Some(candidates) => found.extend_from_slice(candidates),
-            None => self.gather(link, &mut found),
-        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.clear();
+        let found = match candidates {
+            Some(candidates) => candidates,
+            None => {
+                self.gather(link, &mut gathered);
+                &gathered
+            }
+        };
         let mut matched = Vec::new();
-        for one in found {
+        for one in found.iter().copied() {
             let mut text = one.value;
             if link.multi {
                 self.try_text(rules, link, one, text, first, &mut matched);
@@ -87,6 +91,7 @@ impl Transaction {
         }
         let any = !matched.is_empty();
         self.matched = matched;
+        self.gathered = gathered;
         any
     }
 
@@ -140,25 +145,33 @@ impl Transaction {
 
     /// The values that a link looks at, in the order of its targets.
     fn gather(&mut self, link: &Link, out: &mut Vec<Found>) {
-        let mut all = Vec::new();
         for target in link.targets.iter().filter(|target| !target.exclude) {
-            all.clear();
+            let before = out.len();
             match &target.which {
                 Selection::Key(key) if target.collection.is_written() => {
-                    all.extend(self.written(target.collection, key))
+                    out.extend(self.written(target.collection, key))
                 }
-                _ => self.gather_all(target.collection, &mut all),
+                _ => self.gather_all(target.collection, out),
             }
-            all.retain(|one| self.is_looked_at_by(link, target, one));
+            let mut kept = before;
+            for at in before..out.len() {
+                let Some(one) = out.get(at).copied() else { break };
+                if self.is_looked_at_by(link, target, &one)
+                    && let Some(slot) = out.get_mut(kept)
+                {
+                    *slot = one;
+                    kept += 1;
+                }
+            }
+            out.truncate(kept);
             if target.count {
-                let value = self.texts.intern(all.len().to_string().as_bytes());
+                let value = self.texts.intern((kept - before).to_string().as_bytes());
                 let key = match &target.which {
                     Selection::Key(key) => self.texts.intern(key),
                     _ => TextId::EMPTY,
                 };
+                out.truncate(before);
                 out.push(Found { collection: target.collection, key, value });
-            } else {
-                out.extend_from_slice(&all);
             }
         }
     }
