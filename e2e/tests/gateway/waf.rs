@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use haechi_e2e::{Gateway, Origin, Raw, Response, eventually, have, run};
+use haechi_e2e::{Gateway, Origin, Raw, Response, eventually, free, have, python, run};
 
 use crate::{SPEC, config, metric};
 
@@ -399,4 +399,45 @@ fn the_rules_that_come_with_the_program_need_nothing_else() {
     assert_eq!(get(&gateway, "/menu?id=1%27%20UNION%20SELECT%20password%20FROM%20users--%20"), 403);
     let event = gateway.event("the injection", |event| event["decided_by"] == "waf");
     assert!(event["waf_score"].as_u64().is_some_and(|score| score >= 5), "{event}");
+}
+
+/// What the suite's README asks for.
+const SUITE: &str = "SecResponseBodyMimeType text/plain text/html text/xml application/json
+SecAction \"id:900005,phase:1,nolog,pass,\\
+  setvar:tx.blocking_paranoia_level=4,\\
+  setvar:tx.crs_validate_utf8_encoding=1,\\
+  setvar:tx.arg_name_length=100,\\
+  setvar:tx.arg_length=400,\\
+  setvar:tx.total_arg_length=64000,\\
+  setvar:tx.max_num_args=255,\\
+  setvar:tx.max_file_size=64100,\\
+  setvar:tx.combined_file_sizes=65535\"
+SecRuleRemoveById 910000
+";
+
+/// Every stage is sent through the gateway, and its event held against what the suite expects, or what the overrides say.
+#[test]
+fn the_regression_suite_of_the_core_rule_set_passes_through_the_gateway() {
+    let (Some(crs), Some(python)) = (crs(), python()) else { return };
+    let upstream = free();
+    let yaml = format!(
+        "haechi: 1\nworkers: 1\nlisten: [{{ address: \"127.0.0.1:0\" }}]\nservices:\n  all: {{ upstream: {{ urls: [\"http://{upstream}\"] }}, \
+         auth: none, methods: [GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS] }}\nmodes: {{ waf: observe }}\n\
+         waf: {{ rules: [suite.conf, {}], responses: true }}\n",
+        crs.display()
+    );
+    let gateway = Gateway::start(&[("haechi.yaml", &yaml), ("suite.conf", SUITE)]);
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    let told = run(Command::new(python)
+        .arg(peers.join("ftw.py"))
+        .args([gateway.address().port().to_string(), upstream.port().to_string()])
+        .args([
+            gateway.dir().join("haechi-events"),
+            crs.join("regression"),
+            peers.join("crs-overrides.yaml"),
+        ]));
+    let last = told.lines().last().unwrap_or_default();
+    let (passed, all) = last.split_once(" of ").expect("a sum");
+    assert_eq!(format!("{passed} stages passed"), all, "{told}");
+    assert!(passed.parse::<u32>().is_ok_and(|passed| passed > 5_000), "{told}");
 }
