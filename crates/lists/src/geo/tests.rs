@@ -118,6 +118,24 @@ fn a_damaged_file_is_refused_or_read_and_never_more_than_that() {
     assert!(refused > 1_000 && read > 1_000, "{refused} {read}: the damage is not what it should be");
 }
 
+/// Both sides of each of twenty nodes lead to the next one: two million networks in a hundred nodes, and no cycle.
+#[test]
+fn a_tree_whose_branches_meet_again_is_not_walked_to_its_end() {
+    let reader = Reader::from_source(COUNTRY_V4).expect("read");
+    let nodes = reader.metadata().node_count;
+    assert_eq!(reader.metadata().record_size, 24);
+    let mut file = COUNTRY_V4.to_vec();
+    let number = |record: &[u8]| u32::from_be_bytes([0, record[0], record[1], record[2]]);
+    let data = file.chunks(3).find(|record| number(record) > nodes).expect("a record").to_vec();
+    for node in 0..20u8 {
+        let next = if node < 19 { vec![0, 0, node + 1] } else { data.clone() };
+        let at = usize::from(node) * 6;
+        file[at..at + 6].copy_from_slice(&[next.clone(), next].concat());
+    }
+    let error = Places::<Country>::read(&file).expect_err("refused").to_string();
+    assert!(error.contains("more networks than it can have"), "{error}");
+}
+
 /// Node 0 leads to itself on both sides: as many paths as there are addresses.
 #[test]
 fn a_tree_that_leads_back_to_itself_ends() {
