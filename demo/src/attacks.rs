@@ -3,9 +3,14 @@
 mod contract_violation;
 mod forged_token;
 mod no_key;
+mod nosqli;
 mod over_rate;
+mod scanner;
 mod smuggling;
+mod sqli;
+mod template_injection;
 mod unknown_path;
+mod xss;
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,6 +41,16 @@ pub enum Family {
     ContractViolation,
     /// Bytes that two parsers read differently.
     Smuggling,
+    /// Text that goes on as SQL.
+    Sqli,
+    /// Conditions where a value is expected.
+    Nosqli,
+    /// Script for other customers' browsers.
+    Xss,
+    /// Text that the shop's templates evaluate.
+    TemplateInjection,
+    /// Requests for everything that may lie about.
+    Scanner,
 }
 
 /// What the attackers' own client calls itself.
@@ -53,13 +68,18 @@ pub(crate) struct Attacker {
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::NoKey,
         Self::ForgedToken,
         Self::OverRate,
         Self::UnknownPath,
         Self::ContractViolation,
         Self::Smuggling,
+        Self::Sqli,
+        Self::Nosqli,
+        Self::Xss,
+        Self::TemplateInjection,
+        Self::Scanner,
     ];
 
     /// The name in options and summaries.
@@ -71,6 +91,11 @@ impl Family {
             Self::UnknownPath => "unknown-path",
             Self::ContractViolation => "contract-violation",
             Self::Smuggling => "smuggling",
+            Self::Sqli => "sqli",
+            Self::Nosqli => "nosqli",
+            Self::Xss => "xss",
+            Self::TemplateInjection => "template-injection",
+            Self::Scanner => "scanner",
         }
     }
 
@@ -85,6 +110,11 @@ impl Family {
                 "an order at a price of the attacker's choice, or an administrator's role"
             }
             Self::Smuggling => "a refund through the old receipts server",
+            Self::Sqli => "other customers' passwords and addresses in its own account",
+            Self::Nosqli => "the token of a customer whose password it does not know",
+            Self::Xss => "a message with script in another customer's inbox",
+            Self::TemplateInjection => "the shop's secret in a message",
+            Self::Scanner => "a backup of the customers that lies about",
         }
     }
 
@@ -104,6 +134,17 @@ impl Family {
                     + (SELECT count(*) FROM customers WHERE role = 'admin')"
             }
             Self::Smuggling => "SELECT count(*) FROM receipts WHERE kind = 'refund'",
+            // A later try overwrites what an earlier one got: the last is as good as any.
+            Self::Sqli => {
+                "SELECT count(*) FROM customers WHERE name LIKE '%pepperoni-%' OR name LIKE '%@pizza.example%'
+                    OR name LIKE '%CREATE TABLE%'"
+            }
+            Self::Nosqli => "SELECT count(*) FROM refreshing WHERE client = 'nosqli'",
+            Self::Xss => "SELECT count(*) FROM messages WHERE text LIKE 'xss: <%'",
+            Self::TemplateInjection => {
+                "SELECT count(*) FROM messages WHERE text LIKE 'template-injection %oregano-and-a-pinch-of-salt%'"
+            }
+            Self::Scanner => "SELECT count(*) FROM downloads WHERE file = 'backup.sql'",
         })
     }
 }
@@ -144,6 +185,11 @@ pub(crate) fn let_loose(families: &[Family], floor: &Floor, shop: &Arc<Shop>) ->
             Family::UnknownPath => attacks.spawn(unknown_path::run(attacker)),
             Family::ContractViolation => attacks.spawn(contract_violation::run(attacker)),
             Family::Smuggling => attacks.spawn(smuggling::run(attacker)),
+            Family::Sqli => attacks.spawn(sqli::run(attacker)),
+            Family::Nosqli => attacks.spawn(nosqli::run(attacker)),
+            Family::Xss => attacks.spawn(xss::run(attacker)),
+            Family::TemplateInjection => attacks.spawn(template_injection::run(attacker)),
+            Family::Scanner => attacks.spawn(scanner::run(attacker)),
         };
     }
     attacks

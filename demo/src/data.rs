@@ -40,6 +40,7 @@ const SCHEMA: &str = "
     CREATE TABLE events (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, customer TEXT NOT NULL, value REAL NOT NULL);
     CREATE TABLE calls (id TEXT PRIMARY KEY, caller TEXT NOT NULL, state TEXT NOT NULL, transcript TEXT);
     CREATE TABLE receipts (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL);
+    CREATE TABLE downloads (id INTEGER PRIMARY KEY, file TEXT NOT NULL);
     INSERT INTO pizzas (name, korean, price, limited) VALUES ('Margherita', '마르게리타', 7.5, 0),
         ('Marinara', '마리나라', 6.0, 0), ('Diavola', '디아볼라', 9.5, 0), ('Bulgogi', '불고기', 11.0, 0),
         ('Potato', '포테이토', 10.0, 0), ('Truffle', '트러플', 24.0, 1);

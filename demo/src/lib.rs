@@ -7,7 +7,7 @@
 //! ```text
 //! channels (web, app, speaker, TV, …) ─┐                  ┌─► 15 services with contracts (axum, SQLite)
 //!                                      ├─► gateway ───────┼─► pages (a small web site)
-//! attacks (six families) ──────────────┘   or naive relay └─► receipts (a lenient server written by hand)
+//! attacks (eleven families) ───────────┘   or naive relay └─► receipts (a lenient server written by hand)
 //! ```
 
 #![expect(

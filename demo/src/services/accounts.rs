@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use rusqlite::OptionalExtension;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{broken, one, subject};
 use crate::data::Data;
@@ -23,7 +23,8 @@ struct Accounts {
 #[derive(Deserialize)]
 struct SignIn {
     email: String,
-    password: String,
+    /// FLAW: whatever it is; documents are asked for what fits, and so may conditions be (NoSQL injection, CWE-943).
+    password: Value,
     /// FLAW: a client is whichever it says it is.
     client: Option<String>,
 }
@@ -74,16 +75,29 @@ async fn jwks(State(accounts): State<Accounts>) -> Response {
 
 /// FLAW: as many tries as one likes (credential stuffing, API2:2023).
 async fn sign_in(State(accounts): State<Accounts>, Json(sign_in): Json<SignIn>) -> Response {
-    let sql = "SELECT id FROM customers WHERE email = ?1 AND password = ?2";
+    let (condition, password) = condition(&sign_in.password);
+    let sql = format!("SELECT id FROM customers WHERE email = ?1 AND password {condition} ?2");
     let id = accounts
         .data
         .lock()
-        .query_row(sql, (&sign_in.email, &sign_in.password), |row| row.get::<_, String>(0))
+        .query_row(&sql, (&sign_in.email, password), |row| row.get::<_, String>(0))
         .optional();
     match id {
         Ok(Some(id)) => accounts.welcome(&id, sign_in.client.as_deref().unwrap_or("web")),
         Ok(None) => (StatusCode::UNAUTHORIZED, "wrong").into_response(),
         Err(error) => broken(error),
+    }
+}
+
+/// What a member of a document is compared with, and how, as document databases read it.
+fn condition(wanted: &Value) -> (&'static str, String) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let first = wanted.as_object().and_then(|members| members.iter().next());
+    match first.map(|(operator, value)| (operator.as_str(), value)) {
+        Some(("$ne", value)) => ("<>", text(value)),
+        Some(("$gt", value)) => (">", text(value)),
+        Some(("$regex", value)) => ("LIKE", format!("%{}%", text(value))),
+        _ => ("=", text(wanted)),
     }
 }
 
@@ -169,13 +183,18 @@ async fn change(
     headers: HeaderMap,
     Json(change): Json<Change>,
 ) -> Response {
+    // FLAW: the name becomes part of the statement (SQL injection, CWE-89).
+    let name = change.name.as_ref().map(|name| format!("name = '{name}', ")).unwrap_or_default();
     let changed = data.lock().execute(
-        "UPDATE customers SET name = coalesce(?2, name), phone = coalesce(?3, phone), role = coalesce(?4, role) \
-         WHERE id = ?1",
-        (subject(&headers), change.name, change.phone, change.role),
+        &format!(
+            "UPDATE customers SET {name}phone = coalesce(?2, phone), role = coalesce(?3, role) WHERE id = ?1"
+        ),
+        (subject(&headers), change.phone, change.role),
     );
     match changed {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        // Somebody is named O'Brien.
+        Err(_) if change.name.is_some() => (StatusCode::UNPROCESSABLE_ENTITY, "no name").into_response(),
         Err(error) => broken(error),
     }
 }

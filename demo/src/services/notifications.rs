@@ -14,6 +14,9 @@ use crate::data::Data;
 /// Most messages that are told at once.
 const PAGE: u32 = 20;
 
+/// What nobody outside should know: the key that the shop signs vouchers with.
+const SECRET: &str = "oregano-and-a-pinch-of-salt";
+
 #[derive(Deserialize)]
 struct Device {
     platform: String,
@@ -53,13 +56,41 @@ async fn list(State(data): State<Data>, headers: HeaderMap, Query(since): Query<
     })
 }
 
-/// FLAW: any text to any customer, in the shop's name.
+/// FLAW: any text to any customer, in the shop's name, shown as it is (cross-site scripting, CWE-79).
 async fn send(State(data): State<Data>, Json(message): Json<Message>) -> Response {
-    match data
-        .lock()
-        .execute("INSERT INTO messages (customer, text) VALUES (?1, ?2)", (message.to, message.text))
-    {
+    let text = filled(&message.text, &message.to);
+    match data.lock().execute("INSERT INTO messages (customer, text) VALUES (?1, ?2)", (message.to, text)) {
         Ok(_) => StatusCode::ACCEPTED.into_response(),
         Err(error) => broken(error),
+    }
+}
+
+/// A text with its templates filled in: `{{ customer }}`. FLAW: anybody's text is a template, and templates see the settings of the shop
+/// (template injection, CWE-1336).
+fn filled(text: &str, customer: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((expression, behind)) = after.split_once("}}") else { break };
+        out.push_str(before);
+        // What comes behind a bar says how it is shown.
+        match expression.split('|').next().unwrap_or_default().trim() {
+            "customer" => out.push_str(customer),
+            "config.SECRET" => out.push_str(SECRET),
+            _ => {}
+        }
+        rest = behind;
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_filled_in() {
+        assert_eq!(filled("Dear {{ customer }}, {{x}}it is {{ready", "c001"), "Dear c001, it is {{ready");
+        assert_eq!(filled("{{config.SECRET|safe}}", "c001"), SECRET);
     }
 }

@@ -30,7 +30,10 @@ struct Search {
 }
 
 pub(crate) fn routes(data: Data) -> Router {
-    let mut router = Router::new().route("/search", get(search)).route("/assets/pizza/{file}", get(pizza));
+    let mut router = Router::new()
+        .route("/search", get(search))
+        .route("/backup.sql", get(backup))
+        .route("/assets/pizza/{file}", get(pizza));
     for (path, media, text) in FILES {
         let kept = if path.starts_with("/assets/") { KEPT } else { "no-cache" };
         let file =
@@ -38,6 +41,22 @@ pub(crate) fn routes(data: Data) -> Router {
         router = router.route(path, get(file));
     }
     router.with_state(data)
+}
+
+/// FLAW: last year's move left a backup where the pages are (CWE-530).
+async fn backup(State(data): State<Data>) -> Response {
+    let connection = data.lock();
+    let taken = connection.execute("INSERT INTO downloads (file) VALUES ('backup.sql')", []).and_then(|_| {
+        let mut statement = connection.prepare_cached("SELECT email, password FROM customers")?;
+        let line = |row: &rusqlite::Row<'_>| {
+            Ok(format!("{}\t{}\n", row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        };
+        statement.query_map([], line)?.collect::<rusqlite::Result<String>>()
+    });
+    match taken {
+        Ok(lines) => lines.into_response(),
+        Err(error) => super::broken(error),
+    }
 }
 
 async fn pizza(Path(file): Path<String>) -> Response {

@@ -67,8 +67,19 @@ fn demo(arguments: &[&str]) -> (Value, String) {
     (serde_json::from_str(stdout.lines().last().expect("a last line")).expect("a JSON object"), seen)
 }
 
-const FAMILIES: [&str; 6] =
-    ["no-key", "forged-token", "over-rate", "unknown-path", "contract-violation", "smuggling"];
+const FAMILIES: [&str; 11] = [
+    "no-key",
+    "forged-token",
+    "over-rate",
+    "unknown-path",
+    "contract-violation",
+    "smuggling",
+    "sqli",
+    "nosqli",
+    "xss",
+    "template-injection",
+    "scanner",
+];
 
 const CHANNELS: [&str; 10] =
     ["web", "app", "speaker", "tv", "messenger", "watch", "kiosk", "call-centre", "voice", "partner"];
