@@ -78,8 +78,12 @@ pub struct State {
     pub(crate) connection: Connection,
     pub(crate) dir: PathBuf,
     /// Held as long as the state is open.
-    _lock: File,
+    _lock: Lock,
 }
+
+/// A lock on a file. It ends with the process, however that ends.
+#[derive(Debug)]
+struct Lock(File);
 
 // === impl State ===
 
@@ -94,7 +98,7 @@ impl State {
             .mode(0o700)
             .create(dir)
             .map_err(StateError::io(format!("cannot make the directory `{}`", dir.display())))?;
-        let lock = lock(dir)?;
+        let lock = Lock(lock(dir)?);
         let connection = Connection::open(dir.join("haechi.db"))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -125,7 +129,16 @@ impl State {
     }
 }
 
-/// A lock that ends with the process, however it ends.
+// === impl Lock ===
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child that is just being started has a copy of it until it runs its program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// The lock's file, locked.
 fn lock(dir: &Path) -> Result<File, StateError> {
     let path = dir.join("haechi.lock");
     let mut file = OpenOptions::new()
@@ -168,8 +181,11 @@ mod tests {
             Err(StateError::InUse { process, .. }) => assert_eq!(process, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
+        // Regression: a child that another thread is just starting has a copy of every open file.
+        let copy = first._lock.0.try_clone().expect("a copy");
         drop(first);
         State::open(dir.path()).expect("free again");
+        drop(copy);
     }
 
     #[test]
